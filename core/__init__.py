@@ -1,0 +1,1 @@
+"""The app's capabilities, one package each, and `base`, which they share."""

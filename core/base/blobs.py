@@ -1,0 +1,58 @@
+"""JSON documents in blobs and rows: packing, and reading and writing whole blobs."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import ContainerClient
+
+from core.base.http import dump_json
+
+# A binary property of a table row holds 64 KiB; what packs smaller is kept in the row itself.
+INLINE_LIMIT = 60 * 1024
+
+
+def pack(document: Any) -> bytes:
+    """The document as gzip-compressed JSON, the same bytes for the same document."""
+    return gzip.compress(dump_json(document), compresslevel=5, mtime=0)
+
+
+def unpack(packed: bytes) -> Any:
+    return json.loads(gzip.decompress(packed))
+
+
+async def write_blob(container: ContainerClient, name: str, data: bytes, content_type: str) -> None:
+    """Write the whole blob, over an older one of that name."""
+    await container.upload_blob(
+        name, data, overwrite=True, content_settings=ContentSettings(content_type=content_type)
+    )
+
+
+async def read_blob(container: ContainerClient, name: str) -> bytes:
+    """The whole blob. Raises ResourceNotFoundError."""
+    downloader = await container.download_blob(name)
+    return await downloader.readall()
+
+
+async def delete_blob(container: ContainerClient, name: str) -> None:
+    """Delete the blob with its snapshots; one that is gone already is fine."""
+    try:
+        await container.delete_blob(name, delete_snapshots="include")
+    except ResourceNotFoundError:
+        return
+
+
+async def write_document(container: ContainerClient, name: str, document: Any) -> bytes:
+    """Write the packed document and return its packed bytes, for an inline copy in a row."""
+    packed = await asyncio.to_thread(pack, document)
+    await write_blob(container, name, packed, "application/gzip")
+    return packed
+
+
+async def read_document(container: ContainerClient, name: str) -> Any:
+    return await asyncio.to_thread(unpack, await read_blob(container, name))

@@ -1,0 +1,41 @@
+"""GET /health/: whether the app can do its work, and in words what it lacks."""
+
+from __future__ import annotations
+
+import asyncio
+
+from azure.core.exceptions import AzureError
+
+from core.base.api import Routes
+from core.base.clients import storage
+from core.base.errors import AppError
+from core.base.http import Request, Response
+from core.base.settings import settings
+
+routes = Routes()
+_PATIENCE_SECONDS = 2.0
+
+
+@routes.get("health", anonymous=True)
+async def read_health(request: Request) -> Response:
+    reasons: list[str] = []
+    if not settings().aspnet_jwt_key.get_secret_value():
+        reasons.append("The signing key ASPNET_JWT_KEY is not set, so every token is refused.")
+    reachable = await _storage_answers()
+    if not reachable:
+        reasons.append("Blob or Table Storage cannot be reached; check AzureWebJobsStorage and the network.")
+    body = {"ok": not reasons, "db": reachable, "reasons": reasons}
+    return Response.json(body, 503 if reasons else 200)
+
+
+async def _storage_answers() -> bool:
+    try:
+        clients = storage()
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await asyncio.gather(
+                clients.uploads.get_container_properties(),
+                anext(aiter(clients.tables.list_tables(results_per_page=1)), None),
+            )
+    except (AzureError, AppError, TimeoutError):
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""Every setting of the app: one frozen object, read from the environment once.
+
+On Azure these are app settings; locally `local.settings.json` puts them into the environment. The
+field's upper-case name is the setting's name, except where an alias says otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    aspnet_jwt_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Key of the HS256 bearer tokens; while it is unset every token is refused.",
+    )
+    jwt_admin_role: str = Field(
+        default="", description="Role claim that makes a user an administrator, beside `is_staff`."
+    )
+
+    storage_connection: SecretStr = Field(
+        default=SecretStr(""),
+        alias="AzureWebJobsStorage",
+        description="Connection string of the storage account; unset where managed identity is used.",
+    )
+    storage_account: str = Field(
+        default="",
+        alias="AzureWebJobsStorage__accountName",
+        description="Name of the storage account when it is reached by managed identity.",
+    )
+    blob_endpoint: str = Field(
+        default="",
+        alias="AzureWebJobsStorage__blobServiceUri",
+        description="Blob endpoint for managed identity, where it is not the public cloud's.",
+    )
+    table_endpoint: str = Field(
+        default="",
+        alias="AzureWebJobsStorage__tableServiceUri",
+        description="Table endpoint for managed identity, where it is not the public cloud's.",
+    )
+    azure_account_name: str = Field(
+        default="", description="Account name with AZURE_ACCOUNT_KEY, instead of a connection string."
+    )
+    azure_account_key: SecretStr = Field(
+        default=SecretStr(""), description="Key of AZURE_ACCOUNT_NAME; empty means managed identity."
+    )
+    azure_ssl: bool = Field(default=True, description="https for AZURE_ACCOUNT_NAME; false is http.")
+    azure_container: str = Field(
+        default="maid-artifacts", description="Container of models, logs, checkpoints and results."
+    )
+    graphs_container: str = Field(default="graphs", description="Container of stored graphs.")
+    uploads_container: str = Field(
+        default="uploads", description="Container that browsers upload to; the blob trigger watches it."
+    )
+    task_hub_name: str = Field(
+        default="NetworkCanvas", description="Task hub of the durable functions; host.json refers to it."
+    )
+
+    max_upload_size: int = Field(default=10 * MIB, ge=1, description="Largest body of a request, bytes.")
+    max_presigned_upload_size: int = Field(
+        default=2048 * MIB, ge=1, description="Largest file uploaded through a SAS URL, bytes."
+    )
+    upload_url_minutes: int = Field(
+        default=60, ge=1, le=1440, description="How long an upload URL is valid, minutes."
+    )
+    download_url_minutes: int = Field(
+        default=60, ge=1, le=1440, description="How long a download URL is valid, minutes."
+    )
+
+    max_graph_nodes: int = Field(
+        default=2000, ge=1, description="Most nodes of a graph, those of nested models included."
+    )
+    max_graph_bytes: int = Field(default=5 * MIB, ge=1, description="Largest JSON of a graph, bytes.")
+    max_epochs: int = Field(default=10_000, ge=1, description="Most epochs a training may ask for.")
+    max_batch_size: int = Field(default=65_536, ge=1, description="Largest batch a training may ask for.")
+    max_columns: int = Field(default=10_000, ge=1, description="Most feature columns of a training.")
+
+    training_slice_seconds: int = Field(
+        default=300, ge=1, description="Length of one training activity; keep it below functionTimeout."
+    )
+    training_threads: int = Field(
+        default=0, ge=0, description="Threads of one training; 0 is one for each core."
+    )
+    child_start: Literal["auto", "fork", "spawn"] = Field(
+        default="auto", description="How Keras children start; auto forks where the system can."
+    )
+    child_memory_mb: int = Field(
+        default=4096, ge=256, description="Memory (RSS) at which a Keras child is ended, MiB."
+    )
+    child_idle_seconds: int = Field(
+        default=120, ge=0, description="How long a child is kept for the next slice of its job, seconds."
+    )
+    work_dir: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "network-canvas",
+        description="Folder for files of running jobs; they can always be made again.",
+    )
+
+    @property
+    def threads(self) -> int:
+        return self.training_threads or os.cpu_count() or 1
+
+
+@cache
+def settings() -> Settings:
+    return Settings()

@@ -1,0 +1,145 @@
+"""Rows of Table Storage: conditional writes, whose outcome is always known.
+
+The SDK sends `If-Match: *` unless told otherwise, and does not retry POST and PATCH. So every change
+of a row here is a PUT (replace) with the ETag that was read, which the SDK retries; a 412 after such
+a retry may be the echo of our own first try, which the `writer` property of the row tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableClient, TableServiceClient
+
+from core.base.errors import Conflict, Unavailable
+
+Row = dict[str, Any]
+
+# With jitter up to 2^n · 10 ms this lets some fifty writers of one row all get through.
+_TRIES = 60
+
+
+async def table(service: TableServiceClient, name: str) -> TableClient:
+    """The table's client; the table is made where it is missing, at the first use in a process."""
+    client = service.get_table_client(name)
+    made = _made.setdefault(service.url, set[str]())
+    if name not in made:
+        await service.create_table_if_not_exists(name)
+        made.add(name)
+    return client
+
+
+_made: dict[str, set[str]] = {}
+
+
+async def read(rows: TableClient, partition: str, key: str) -> Row | None:
+    """The row with its ETag under `etag`, or None."""
+    try:
+        entity = await rows.get_entity(partition, key)
+    except ResourceNotFoundError:
+        return None
+    return _row(entity)
+
+
+async def insert(rows: TableClient, row: Row) -> Row:
+    """Insert the row and return it with its ETag. Raises Conflict if the key is taken by another."""
+    mine = {**row, "writer": secrets.token_hex(8)}
+    for attempt in range(3):
+        try:
+            answer = await rows.create_entity(mine)
+            return {**mine, "etag": answer["etag"]}
+        except ResourceExistsError:
+            there = await read(rows, row["PartitionKey"], row["RowKey"])
+            if there is not None and there.get("writer") == mine["writer"]:
+                return there
+            raise Conflict("There is one of that name already; choose another.") from None
+        except (ServiceRequestError, ServiceResponseError):
+            if attempt == 2:
+                raise
+            await asyncio.sleep(0.1 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+async def replace(rows: TableClient, row: Row) -> Row | None:
+    """Replace the row if its ETag is still current: the row with its new ETag, or None if it is not."""
+    mine = {key: value for key, value in row.items() if key != "etag"}
+    mine["writer"] = secrets.token_hex(8)
+    try:
+        answer = await rows.update_entity(
+            mine, mode=UpdateMode.REPLACE, etag=row["etag"], match_condition=MatchConditions.IfNotModified
+        )
+        return {**mine, "etag": answer["etag"]}
+    except ResourceModifiedError:
+        there = await read(rows, row["PartitionKey"], row["RowKey"])
+        return there if there is not None and there.get("writer") == mine["writer"] else None
+    except ResourceNotFoundError:
+        return None
+
+
+async def change(
+    rows: TableClient, partition: str, key: str, mutate: Callable[[Row | None], Row | None]
+) -> Row | None:
+    """Read, let `mutate` say what the row should be, and write that if nobody was faster; else again.
+
+    `mutate` gets the row, or None if there is none, and returns the new row, or None to leave all as
+    it is; it may raise. Returns the row as it stands afterwards.
+    """
+    for attempt in range(_TRIES):
+        row = await read(rows, partition, key)
+        wanted = mutate(dict(row) if row is not None else None)
+        if wanted is None:
+            return row
+        if row is None:
+            try:
+                return await insert(rows, wanted)
+            except Conflict:
+                continue
+        written = await replace(rows, {**wanted, "etag": row["etag"]})
+        if written is not None:
+            return written
+        await asyncio.sleep(random.uniform(0, min(0.01 * 2**attempt, 0.2)))
+    raise Unavailable("Too many changes of the same thing at once; try again in a moment.")
+
+
+async def delete(rows: TableClient, partition: str, key: str, etag: str | None = None) -> bool:
+    """Delete the row, if `etag` is given only that version of it: whether nothing of it is left."""
+    condition: dict[str, Any] = (
+        {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
+    )
+    try:
+        await rows.delete_entity(partition, key, **condition)
+    except ResourceModifiedError:
+        return False
+    except ResourceNotFoundError:
+        return True
+    return True
+
+
+async def scan(
+    rows: TableClient, partition: str, prefix: str = "", select: list[str] | None = None
+) -> AsyncIterator[Row]:
+    """The partition's rows whose keys begin with `prefix`, in key order; one query, paged by the SDK."""
+    where = "PartitionKey eq @partition"
+    parameters: dict[str, Any] = {"partition": partition}
+    if prefix:
+        where += " and RowKey ge @first and RowKey lt @last"
+        parameters |= {"first": prefix, "last": prefix[:-1] + chr(ord(prefix[-1]) + 1)}
+    async for entity in rows.query_entities(where, parameters=parameters, select=select):
+        yield _row(entity)
+
+
+def _row(entity: Any) -> Row:
+    return {**entity, "etag": entity.metadata["etag"]}
