@@ -1,0 +1,91 @@
+"""The command `prepare`: reads the CSV once, checks it against network and parameters, and leaves it as arrays."""
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from core.keras_worker.commands import Call
+from core.keras_worker.errors import Refused
+from core.keras_worker.kill_points import passed
+from core.keras_worker.model import make_model
+from core.keras_worker.objective import target_form
+from core.keras_worker.runtime import fix_threads
+from core.keras_worker.targets import encode_target, input_problems, monitor_problems, resolve_monitors, target_problems
+
+_SEED = 42
+
+
+def prepare(call: Call) -> dict[str, Any]:
+    """Arguments: `csv`, `work`, `graph`, `params`, `threads`. Writes `work/data/` (see `dataset`) and returns `rows`,
+    `data_sha256` (of the CSV's bytes) and `dataset`, the profile for the person. Done again, it finds its own work.
+
+    Raises Refused with sentences about everything that is wrong with the file, or about how file, loss and network
+    do not go together.
+    """
+    passed("prepare-begun")
+    # polars starts threads, so it must not be loaded before the fork.
+    from core.keras_worker.table import read_table
+
+    arguments, params = call.arguments, resolve_monitors(call.arguments["params"])
+    folder = Path(arguments["work"]) / "data"
+    csv = Path(arguments["csv"])
+    request = {"graph": arguments["graph"], "params": params, "csv_bytes": csv.stat().st_size}
+    done = _earlier(folder, request)
+    if done is not None:
+        return done
+    fix_threads(arguments["threads"])
+    model = make_model(arguments["graph"], params, _SEED)
+    problems = input_problems(model, len(params["x_columns"])) + monitor_problems(params)
+    if problems:
+        raise Refused(" ".join(problems))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        table = read_table(csv, folder, params, call)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise Refused("The disk of this instance is too small for the data set: upload a smaller file.") from error
+    target = encode_target(table.y, table.y_categories, target_form(params))
+    problems = target_problems(target, params["y_column"], params, tuple(model.outputs[0].shape[1:]))
+    if problems:
+        raise Refused(" ".join(problems))
+    target.numbers.astype("<i4" if target.classes is not None else "<f4").tofile(folder / "y.bin")
+    passed("prepare-arrays-written")
+    result = {"rows": table.rows, "data_sha256": table.sha256, "dataset": table.profile(params, target)}
+    preparation = {
+        "columns": table.columns,
+        "target": {"name": params["y_column"], "form": target.form, "classes": target.classes},
+    }
+    _write_manifest(
+        folder,
+        {
+            "request": request,
+            "result": result,
+            "rows": table.rows,
+            "features": len(table.columns),
+            "data_sha256": table.sha256,
+            "preparation": preparation,
+        },
+    )
+    passed("prepare-manifest-written")
+    return result
+
+
+def _earlier(folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
+    """The result of an earlier call for the same; it is whole if the manifest is there, which is written last."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return manifest["result"] if manifest["request"] == request else None
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    part = folder / "manifest.part"
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(manifest, file, allow_nan=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, folder / "manifest.json")
