@@ -1,0 +1,1 @@
+"""Durable Functions over SQLite: orchestrations, activities, entities, and their HTTP management API."""

@@ -1,0 +1,1 @@
+"""What starts functions without an HTTP request: blobs and the clock."""

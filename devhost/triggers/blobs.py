@@ -1,0 +1,187 @@
+"""Blob triggers: containers are listed every second; each version of a blob is handed over until it is done."""
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from urllib.parse import unquote, urlsplit
+
+from azure.core.exceptions import AzureError
+
+from devhost.durable.store import Store
+from devhost.errors import InvocationFailed, WorkerGone
+from devhost.functions import Function
+from devhost.host_file import HostFile
+from devhost.settings import Settings
+from devhost.supervisor import Supervisor
+from devhost.triggers.blob_path import BlobPath
+from devhost.triggers.storage import StorageAccount
+
+_log = logging.getLogger("devhost.blobs")
+
+POISON_QUEUE = "webjobs-blobtrigger-poison"
+_POLL_SECONDS = 1.0
+_PENDING, _DONE, _POISONED = range(3)
+
+
+class BlobTrigger:
+    """One function, the blobs it is meant for, and the account they lie in."""
+
+    def __init__(self, function: Function, account: StorageAccount) -> None:
+        self.function = function
+        self.account = account
+        self.path = BlobPath.parse(function.name, function.trigger["path"])
+        self.is_event_grid = str(function.trigger.get("source", "")).lower() == "eventgrid"
+
+
+class BlobTriggers:
+    """All blob triggers. A receipt (function, blob, ETag) stands in the database from the moment a version is
+    seen, so a kill at any time repeats an invocation rather than losing it."""
+
+    def __init__(self, store: Store, supervisor: Supervisor, settings: Settings, host_file: HostFile) -> None:
+        self._store = store
+        self._supervisor = supervisor
+        self._settings = settings
+        self._slots = asyncio.Semaphore(host_file.concurrent_blobs)
+        self._tries = host_file.poison_blob_threshold
+        self._accounts: dict[str, StorageAccount] = {}
+        self._triggers: dict[str, BlobTrigger] = {}
+        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._poll: asyncio.Task[None] | None = None
+        self._is_reachable = True
+
+    def use(self, functions: list[Function]) -> None:
+        """Serves these functions from now on; raises HostError for a path or connection that cannot be read."""
+        triggers: dict[str, BlobTrigger] = {}
+        for function in functions:
+            connection = self._settings.connection(function.trigger.get("connection"))
+            if connection not in self._accounts:
+                self._accounts[connection] = StorageAccount(connection)
+            triggers[function.name] = BlobTrigger(function, self._accounts[connection])
+        self._triggers = triggers
+        if triggers and self._poll is None:
+            self._poll = asyncio.get_running_loop().create_task(self._poll_always())
+
+    async def stop(self) -> None:
+        """Stops polling and abandons what runs; its receipts stay pending."""
+        tasks = [task for task in (self._poll, *self._running.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for account in self._accounts.values():
+            await account.close()
+
+    async def _poll_always(self) -> None:
+        while True:
+            begun = time.monotonic()
+            try:
+                await self._look()
+                self._is_reachable = True
+            except AzureError as error:
+                if self._is_reachable:
+                    _log.warning("The storage account of the blob triggers does not answer: %s", error)
+                self._is_reachable = False
+            self._start_pending()
+            await asyncio.sleep(max(_POLL_SECONDS - (time.monotonic() - begun), 0.05))
+
+    async def _look(self) -> None:
+        for trigger in list(self._triggers.values()):
+            etags = await trigger.account.etags(trigger.path.container, trigger.path.prefix)
+            sql = "SELECT blob, etag FROM receipts WHERE function = ?"
+            known = dict(self._store.execute(sql, trigger.function.name))
+            fresh = {
+                blob: etag
+                for name, etag in etags.items()
+                if trigger.path.matches(name)
+                and known.get(blob := f"{trigger.path.container}/{name}") != etag
+            }
+            if fresh:
+                with self._store.transaction():
+                    for blob, etag in fresh.items():
+                        self._note(trigger, blob, etag)
+
+    def _note(self, trigger: BlobTrigger, blob: str, etag: str) -> None:
+        row = (trigger.function.name, blob, etag, 0, 0.0, _PENDING)
+        self._store.execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", *row)
+
+    def announce(self, function: str, url: str, etag: str) -> bool:
+        """An Event Grid event for a blob; False when no function of that name takes such events."""
+        trigger = next((t for name, t in self._triggers.items() if name.lower() == function.lower()), None)
+        if trigger is None or not trigger.is_event_grid:
+            return False
+        path = unquote(urlsplit(url).path).lstrip("/")
+        container = trigger.path.container
+        # An emulator's URL begins with the account's name.
+        blob = path if path.startswith(f"{container}/") else path.partition("/")[2]
+        if blob.startswith(f"{container}/") and trigger.path.matches(blob[len(container) + 1 :]):
+            with self._store.transaction():
+                self._note(trigger, blob, etag.strip('"'))
+            self._start_pending()
+        return True
+
+    def _start_pending(self) -> None:
+        sql = "SELECT function, blob, etag, attempts FROM receipts WHERE done = ? AND due <= ?"
+        for name, blob, etag, attempts in self._store.execute(sql, _PENDING, time.time()):
+            trigger, key = self._triggers.get(name), (name, blob)
+            if trigger is None or key in self._running:
+                continue
+            task = asyncio.get_running_loop().create_task(self._run(trigger, blob, etag, attempts + 1))
+            self._running[key] = task
+            task.add_done_callback(lambda _, key=key: self._running.pop(key, None))
+
+    async def _run(self, trigger: BlobTrigger, blob: str, etag: str, attempt: int) -> None:
+        async with self._slots:
+            self._update(trigger, blob, etag, "attempts = ?", attempt)
+            try:
+                is_done = await self._hand_over(trigger, blob, etag)
+                if not is_done and attempt >= self._tries:
+                    await self._poison(trigger, blob, etag)
+                    self._update(trigger, blob, etag, "done = ?", _POISONED)
+                elif is_done:
+                    self._update(trigger, blob, etag, "done = ?", _DONE)
+            except (AzureError, OSError) as error:
+                _log.warning("The blob %s could not be handled now: %s", blob, error)
+                self._update(trigger, blob, etag, "attempts = ?", attempt - 1)
+
+    async def _hand_over(self, trigger: BlobTrigger, blob: str, etag: str) -> bool:
+        """One invocation; False when it failed. A blob that is gone or has changed needs none."""
+        container, _, name = blob.partition("/")
+        found = await trigger.account.read(container, name, etag)
+        if found is None:
+            return True
+        header = {
+            "invocation": str(uuid.uuid4()),
+            "name": found.name,
+            "uri": found.uri,
+            "properties": found.properties,
+            "metadata": found.metadata,
+        }
+        try:
+            await self._supervisor.call(trigger.function, header, found.content)
+        except InvocationFailed as error:
+            _log.error("Executed 'Functions.%s' (Failed): %s", trigger.function.name, error.stack or error)
+            return False
+        except WorkerGone as error:
+            _log.error("Executed 'Functions.%s' (Failed): %s.", trigger.function.name, error)
+            return False
+        return True
+
+    async def _poison(self, trigger: BlobTrigger, blob: str, etag: str) -> None:
+        container, _, name = blob.partition("/")
+        message = {
+            "Type": "BlobTrigger",
+            "FunctionId": f"Host.Functions.{trigger.function.name}",
+            "BlobType": "BlockBlob",
+            "ContainerName": container,
+            "BlobName": name,
+            "ETag": f'"{etag}"',
+        }
+        _log.error("%s failed %d times for %s; a message went to %s.",
+                   trigger.function.name, self._tries, blob, POISON_QUEUE)  # fmt: skip
+        await trigger.account.put_message(POISON_QUEUE, json.dumps(message))
+
+    def _update(self, trigger: BlobTrigger, blob: str, etag: str, change: str, value: int) -> None:
+        # The ETag in the condition: a version that came meanwhile stays pending.
+        sql = f"UPDATE receipts SET {change} WHERE function = ? AND blob = ? AND etag = ?"
+        self._store.execute(sql, value, trigger.function.name, blob, etag)
