@@ -104,8 +104,9 @@ def _register(blueprint: func.Blueprint, path: str, operations: dict[str, Operat
 
 def function_name(path: str) -> str:
     """The Azure function's name of a path: `api/network/graphs/{graph_id}` is `graphs_graph_id`."""
-    words = re.findall(r"\w+", path.removeprefix("api/network/"))
-    return "_".join(words) or "not_found"
+    if "*" in path:
+        return "unknown_path"
+    return "_".join(re.findall(r"\w+", path.removeprefix("api/network/")))
 
 
 async def _answer(

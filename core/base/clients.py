@@ -20,7 +20,6 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient, LinearRet
 from core.base.errors import Unavailable
 from core.base.settings import Settings, settings
 
-
 # The emulator's well-known account and its documented key: no secret.
 _EMULATOR = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"

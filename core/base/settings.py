@@ -82,6 +82,14 @@ class Settings(BaseSettings):
         default=2000, ge=1, description="Most nodes of a graph, those of nested models included."
     )
     max_graph_bytes: int = Field(default=5 * MIB, ge=1, description="Largest JSON of a graph, bytes.")
+    compile_seconds: int = Field(default=10, ge=1, description="Longest time compiling one graph may take.")
+    compile_memory_mb: int = Field(
+        default=1024, ge=64, description="Memory that compiling one graph may take, MiB."
+    )
+    compile_children: int = Field(default=2, ge=1, description="Graphs that are compiled at the same time.")
+    compile_cache_entries: int = Field(
+        default=512, ge=1, description="Answers about compiled graphs that are remembered."
+    )
     max_epochs: int = Field(default=10_000, ge=1, description="Most epochs a training may ask for.")
     max_batch_size: int = Field(default=65_536, ge=1, description="Largest batch a training may ask for.")
     max_columns: int = Field(default=10_000, ge=1, description="Most feature columns of a training.")

@@ -11,6 +11,15 @@ from core.jobs.states import ENDED, Status
 
 KEY_PREFIX = "job-"
 
+# What the canvas reads of an ended job, also of one that ended before it had anything to show.
+EMPTY_RESULT: dict[str, Any] = {
+    "history": {},
+    "evaluation": None,
+    "best_model_artifact": None,
+    "training_log_artifact": None,
+    "exports": [],
+}
+
 
 @dataclass(frozen=True)
 class Job:
@@ -61,7 +70,7 @@ class Job:
             "graph": self.graph_id,
             "status": self.status.value,
             "params": self.params,
-            "result": result if self.ended else self.live,
+            "result": {**EMPTY_RESULT, **result} if self.ended else self.live,
             "dataset_path": self.dataset_path,
             "artifact_path": self.artifact_path,
             "progress": self.progress,

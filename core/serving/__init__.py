@@ -1,0 +1,1 @@
+"""What a finished training offers: its artifacts to download, and predictions."""

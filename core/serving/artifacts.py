@@ -1,0 +1,24 @@
+"""The artifacts of a training: which there are, and links to save them."""
+
+from __future__ import annotations
+
+from core.base.clients import Storage
+from core.base.errors import NotFound
+from core.jobs.job import Job
+from core.jobs.states import Status
+from core.training.results import ARTIFACTS
+from core.uploads.sas import download_url
+
+
+async def artifact_url(storage: Storage, job: Job, kind: str) -> str:
+    """A time-limited link that saves the artifact under its name. Raises NotFound if there is none."""
+    artifact = ARTIFACTS.get(kind)
+    if artifact is None:
+        raise NotFound(f"There is no artifact type '{kind}'; there are {', '.join(ARTIFACTS)}.")
+    name = f"{job.folder}/{artifact.file}"
+    if job.status is not Status.SUCCEEDED or not await storage.artifacts.get_blob_client(name).exists():
+        # A link that leads nowhere would show a person an XML error of the storage service.
+        raise NotFound(f"This training has no '{kind}' artifact.")
+    signed = await download_url(storage, name, artifact.download_name(job.id), artifact.content_type)
+    return signed.url
+

@@ -1,0 +1,1 @@
+"""Training runs: their parameters, the orchestrator with its activities, progress and results."""

@@ -1,0 +1,107 @@
+"""Training jobs over HTTP: make one with an upload URL, start it, watch it, cancel it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from core.base.api import Routes
+from core.base.clients import Storage, storage
+from core.base.clock import newest_first_id, now, timestamp
+from core.base.errors import BadRequest
+from core.base.http import Request, Response
+from core.graphs.store import GraphStore
+from core.jobs.job import Job
+from core.jobs.start import DurableOrchestrations
+from core.jobs.states import Status
+from core.jobs.store import JobStore
+from core.keras_worker.shared import shared_pool
+from core.training.graph_copy import write_graph
+from core.training.parameters import parse_parameters
+from core.uploads.arrival import dataset_arrived, dataset_name
+from core.uploads.sas import UPLOAD_HEADERS, upload_url
+
+routes = Routes()
+
+
+@routes.post("api/network/graphs/{graph_id}/presign-upload")
+async def presign_upload(request: Request) -> Response:
+    clients = storage()
+    job = await _create_job(clients, request, request.json_object())
+    signed = await upload_url(clients, job.dataset_path)
+    body = {
+        "job_id": job.id,
+        "upload_url": signed.url,
+        "headers": UPLOAD_HEADERS,
+        "expires_at": timestamp(signed.expires_at),
+    }
+    return Response.json(body, 201, {"Location": _location(job)})
+
+
+@routes.get("api/network/training-jobs")
+async def list_jobs(request: Request) -> Response:
+    store = JobStore(storage())
+    jobs = await store.list(request.user.key)
+    return Response.json(await asyncio.gather(*(store.view(job) for job in jobs)))
+
+
+@routes.get("api/network/training-jobs/{job_id}")
+async def read_job(request: Request) -> Response:
+    store = JobStore(storage())
+    job = await store.get(request.user.key, request.id("job_id"))
+    return Response.json(await store.view(job))
+
+
+@routes.post("api/network/training-jobs/{job_id}/start", durable=True)
+async def start_job(request: Request) -> Response:
+    clients = storage()
+    store = JobStore(clients)
+    job = await store.get(request.user.key, request.id("job_id"))
+    job = await dataset_arrived(clients, DurableOrchestrations(request.durable), job)
+    if job.ended:
+        raise BadRequest(
+            job.error or f"This training has {job.status.value} already; make a new one to train again."
+        )
+    return Response.json(await store.view(job), 202, {"Location": _location(job)})
+
+
+@routes.post("api/network/training-jobs/{job_id}/cancel")
+async def cancel_job(request: Request) -> Response:
+    store = JobStore(storage())
+    ended_before = False
+
+    def cancelled(job: Job) -> Job | None:
+        nonlocal ended_before
+        ended_before = job.ended
+        if job.ended or job.cancel_requested:
+            return None
+        # While an activity is at work it ends the job itself, with the results of its last epoch.
+        return replace(job, cancel_requested=True) if job.runner else replace(job, status=Status.CANCELLED)
+
+    job = await store.change(request.user.key, request.id("job_id"), cancelled)
+    return Response.json(await store.view(job), 200 if ended_before else 202)
+
+
+async def _create_job(clients: Storage, request: Request, values: dict[str, Any]) -> Job:
+    graph = await GraphStore(clients).get(request.user.key, request.id("graph_id"))
+    params = parse_parameters(values, clients.settings)
+    created = timestamp(now())
+    job_id = newest_first_id()
+    job = Job(
+        owner=request.user.key,
+        id=job_id,
+        graph_id=graph.id,
+        params=params.model_dump(mode="json"),
+        created_at=created,
+        updated_at=created,
+        dataset_path=dataset_name(request.user.key, job_id),
+        threads=shared_pool().options.threads,
+    )
+    # A crash before the row is written leaves a copy of the graph that nothing refers to.
+    await write_graph(clients, job, graph.checked)
+    return await JobStore(clients).create(job)
+
+
+def _location(job: Job) -> str:
+    return f"/api/network/training-jobs/{job.id}/"

@@ -1,0 +1,303 @@
+"""One training in the hands of one activity: files from Blob Storage to the child, its news to the
+job's row, its files back to Blob Storage.
+
+Every step may run twice, or again after a crash at any line. So each takes the job over by a
+conditional write, does work that comes out the same each time, and ends with one conditional write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from core.base.blobs import delete_blob, write_blob
+from core.base.clients import Storage
+from core.base.clock import new_id
+from core.jobs.job import Job
+from core.jobs.states import Status
+from core.jobs.store import JobStore
+from core.keras_worker.child import Child
+from core.keras_worker.errors import ChildDied, ChildOutOfMemory, ChildTimedOut
+from core.keras_worker.pool import ChildPool
+from core.training.checkpoints import Checkpoints
+from core.training.graph_copy import read_graph
+from core.training.progress import Progress, Verdict, verdict_on
+from core.training.results import ARTIFACTS, final_result, partial_result
+from core.training.work import WorkFolder, fetch_dataset
+
+# A child that dies is started again at its last checkpoint; one that dies so often in one activity
+# would go on dying.
+MOST_DEATHS = 3
+
+# A cancelled slice ends between two batches and hands over its history; one that takes longer is killed
+# and leaves the history of the slice before.
+CANCEL_SECONDS = 20.0
+
+# A slice ends between two batches. One that is so much late hangs.
+LATE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an activity returns; small, since it stays in the orchestration's history.
+
+    `outcome` is "continue" (another slice), "done" (evaluate now), or how the job ended; `status` is a
+    sentence for the Portal.
+    """
+
+    outcome: str
+    status: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+class Run:
+    """The steps of one job's training on this instance."""
+
+    def __init__(self, storage: Storage, pool: ChildPool, owner: str, job_id: str) -> None:
+        self._storage = storage
+        self._store = JobStore(storage)
+        self._pool = pool
+        self._owner = owner
+        self._job_id = job_id
+        self._runner = new_id()
+        self._work = WorkFolder(storage.settings.work_dir, job_id)
+
+    async def prepare(self) -> Step:
+        """Check and convert the dataset, and build the network once to see that the two fit."""
+        return await self._as_runner("Reading the dataset", self._prepare)
+
+    async def slice(self) -> Step:
+        """Train for `TRAINING_SLICE_SECONDS`, or until the last epoch."""
+        return await self._as_runner("Training", self._slice)
+
+    async def finish(self) -> Step:
+        """Evaluate, store the artifacts, and end the job."""
+        return await self._as_runner("Evaluating", self._finish)
+
+    async def fail(self, error: str) -> Step:
+        """End the job as failed, with its results so far, unless it has ended already."""
+
+        def failed(job: Job) -> Job | None:
+            return None if job.ended else replace(job, status=Status.FAILED, error=error, runner="")
+
+        return await self._close(await self._store.change(self._owner, self._job_id, failed))
+
+    async def _as_runner(self, stage: str, work: Callable[[Job], Awaitable[Step]]) -> Step:
+        def taken(job: Job) -> Job | None:
+            if job.ended:
+                return None
+            # The canvas reads `live` only; the stage stands beside it for whoever wants to know.
+            return replace(job, status=Status.RUNNING, runner=self._runner, live={**job.live, "stage": stage})
+
+        job = await self._store.change(self._owner, self._job_id, taken)
+        async with self._work.lock():
+            deaths = 0
+            while True:
+                verdict = verdict_on(job, self._runner)
+                if verdict is not Verdict.GO_ON:
+                    return await self._stop(job, verdict)
+                try:
+                    return await work(job)
+                except ChildOutOfMemory:
+                    raise
+                except (ChildDied, ChildTimedOut):
+                    deaths += 1
+                    if deaths == MOST_DEATHS:
+                        raise
+                    job = await self._store.get(self._owner, self._job_id)
+
+    async def _prepare(self, job: Job) -> Step:
+        progress = Progress(self._store, job)
+        async with self._pool.child("tensorflow", key=job.id) as child:
+            prepared = await self._prepared(child, job, progress)
+        if prepared is None:
+            return await self._stop(job, progress.verdict)
+        result = partial_result(prepared["dataset"], {})
+        return await self._leave(job, result, Step("continue", "The dataset is ready"), progress=0.05)
+
+    async def _prepared(self, child: Child, job: Job, progress: Progress) -> dict[str, Any] | None:
+        """What the child says of the dataset; None if the row said to stop."""
+        await fetch_dataset(self._storage, job, self._work)
+        arguments = {"csv": str(self._work.dataset), **await self._arguments(job)}
+        return await _call(child, "prepare", arguments, progress, patience=0)
+
+    async def _slice(self, job: Job) -> Step:
+        progress = Progress(self._store, job)
+        checkpoints = Checkpoints(self._storage, job, self._work)
+        known = await self._store.result(job)
+        async with self._pool.child("tensorflow", key=job.id) as child:
+            if not self._work.prepared and await self._prepared(child, job, progress) is None:
+                return await self._stop(job, progress.verdict)
+            await checkpoints.restore()
+            seconds = self._storage.settings.training_slice_seconds
+            uploads = asyncio.create_task(checkpoints.upload_regularly())
+            try:
+                trained = await _call(
+                    child,
+                    "train",
+                    {**await self._arguments(job), "seconds": seconds},
+                    progress,
+                    patience=CANCEL_SECONDS,
+                    on_event=checkpoints.on_event,
+                    limit=seconds + LATE_SECONDS,
+                )
+            finally:
+                uploads.cancel()
+        if trained is None:
+            return await self._stop(job, progress.verdict)
+        result = partial_result(known.get("dataset", {}), trained["history"])
+        if progress.verdict is not Verdict.GO_ON:
+            return await self._stop(job, progress.verdict, result)
+        await checkpoints.upload()
+        step = Step(trained["outcome"], _sentence(trained))
+        return await self._leave(job, result, step)
+
+    async def _finish(self, job: Job) -> Step:
+        progress = Progress(self._store, job)
+        known = await self._store.result(job)
+        async with self._pool.child("tensorflow", key=job.id) as child:
+            if not self._work.prepared and await self._prepared(child, job, progress) is None:
+                return await self._stop(job, progress.verdict)
+            await Checkpoints(self._storage, job, self._work).restore()
+            finished = await _call(child, "finish", await self._arguments(job), progress, patience=0)
+        if finished is None:
+            return await self._stop(job, progress.verdict)
+        names = await self._store_artifacts(job, finished["artifacts"])
+        result = final_result(known.get("dataset", {}), finished, names)
+        document, document_name = await self._store.pack_result(job, result)
+
+        def succeeded(current: Job) -> Job | None:
+            if verdict_on(current, self._runner) is not Verdict.GO_ON:
+                return None
+            return replace(
+                current,
+                status=Status.SUCCEEDED,
+                progress=1.0,
+                runner="",
+                artifact_path=names["final"],
+                document=document,
+                document_name=document_name,
+            )
+
+        job = await self._store.change(self._owner, self._job_id, succeeded)
+        if job.ended:
+            return await self._close(job)
+        return await self._stop(job, verdict_on(job, self._runner))
+
+    async def _arguments(self, job: Job) -> dict[str, Any]:
+        return {
+            "work": str(self._work.path),
+            "graph": await read_graph(self._storage, job),
+            "params": job.params,
+            "threads": job.threads or self._pool.options.threads,
+            "seed": job.params["seed"],
+        }
+
+    async def _store_artifacts(self, job: Job, files: dict[str, str]) -> dict[str, str]:
+        """Upload the artifacts; their blob names by type. What a crash leaves is written over later."""
+        names: dict[str, str] = {}
+        for kind, file in files.items():
+            names[kind] = f"{job.folder}/{file}"
+            data = await asyncio.to_thread((self._work.artifacts / file).read_bytes)
+            await write_blob(self._storage.artifacts, names[kind], data, ARTIFACTS[kind].content_type)
+        return names
+
+    async def _leave(self, job: Job, result: dict[str, Any], step: Step, progress: float = 0.0) -> Step:
+        """Put the results so far into the row and let go of the job, if it is still ours."""
+        document, document_name = await self._store.pack_result(job, result)
+
+        def left(current: Job) -> Job | None:
+            if verdict_on(current, self._runner) is not Verdict.GO_ON:
+                return None
+            return replace(
+                current,
+                runner="",
+                progress=max(current.progress, progress),
+                document=document,
+                document_name=document_name,
+            )
+
+        job = await self._store.change(self._owner, self._job_id, left)
+        if job.runner == "" and not job.ended:
+            return step
+        return await self._stop(job, verdict_on(job, self._runner), result)
+
+    async def _stop(self, job: Job, verdict: Verdict, result: dict[str, Any] | None = None) -> Step:
+        """End as the row demands: as cancelled with the results so far, or without a further word."""
+        if verdict is Verdict.SUPERSEDED:
+            return Step("continue", "Another instance has taken over")
+        if verdict is Verdict.CANCEL:
+            document: dict[str, Any] = {}
+            if result is not None:
+                packed, name = await self._store.pack_result(job, result)
+                document = {"document": packed, "document_name": name}
+
+            def cancelled(current: Job) -> Job | None:
+                if verdict_on(current, self._runner) is not Verdict.CANCEL:
+                    return None
+                return replace(current, status=Status.CANCELLED, runner="", **document)
+
+            job = await self._store.change(self._owner, self._job_id, cancelled)
+        return await self._close(job)
+
+    async def _close(self, job: Job) -> Step:
+        """Let go of everything that an ended job no longer needs; a crash here leaves it to upkeep."""
+        if not job.ended:
+            return Step("continue", "Another instance has taken over")
+        await self._pool.release(job.id)
+        await Checkpoints(self._storage, job, self._work).discard()
+        if job.status is not Status.SUCCEEDED:
+            for artifact in ARTIFACTS.values():
+                await delete_blob(self._storage.artifacts, f"{job.folder}/{artifact.file}")
+        await self._work.discard()
+        return Step(
+            job.status.value, f"{job.status.value.capitalize()}{': ' if job.error else ''}{job.error}"
+        )
+
+
+async def _call(
+    child: Child,
+    command: str,
+    arguments: dict[str, Any],
+    progress: Progress,
+    *,
+    patience: float,
+    on_event: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
+    limit: float | None = None,
+) -> dict[str, Any] | None:
+    """Call the child while the job's row is watched.
+
+    When the row says to stop, the command is told and has `patience` seconds to come to its end; then
+    the child is killed and None returned.
+    """
+
+    async def heard(event: dict[str, Any]) -> None:
+        await progress.on_event(event)
+        if on_event is not None:
+            await on_event(event)
+
+    call = asyncio.create_task(child.call(command, arguments, heard, limit))
+    watch = asyncio.create_task(progress.watch())
+    try:
+        await asyncio.wait({call, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not call.done():
+            await child.cancel()
+            await asyncio.wait({call}, timeout=patience)
+        if not call.done():
+            return None
+        return await call
+    finally:
+        # Cancelling a call kills its child. Both are waited for: neither may outlive this activity.
+        call.cancel()
+        watch.cancel()
+        await asyncio.gather(call, watch, return_exceptions=True)
+
+
+def _sentence(trained: dict[str, Any]) -> str:
+    losses = trained["history"].get("loss") or [None]
+    loss = "" if losses[-1] is None else f", loss {losses[-1]:.4g}"
+    return f"Epoch {trained['epoch']} of {trained['epochs']}{loss}"
