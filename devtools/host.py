@@ -93,7 +93,7 @@ class Host:
     def _devhost_command(self) -> list[str]:
         command = [str(self._python), "-m", "devhost", "--app", str(self._root)]
         command += ["--port", str(self.port), "--data", str(self._data)]
-        return command + (["--cors", self._cors] if self._cors else [])
+        return command + (["--cors", self._cors, "--cors-credentials"] if self._cors else [])
 
     def _func_command(self) -> list[str]:
         func = shutil.which("func")
@@ -102,7 +102,7 @@ class Host:
                 "Azure Functions Core Tools (`func`) are not on PATH; install them or use --host devhost."
             )
         command = [func, "start", "--port", str(self.port)]
-        return command + (["--cors", self._cors] if self._cors else [])
+        return command + (["--cors", self._cors, "--cors-credentials"] if self._cors else [])
 
     def _process_environment(self) -> dict[str, str]:
         scripts = self._python.parent

@@ -7,7 +7,6 @@ with 405 and `Allow`; the host itself would say 404.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import uuid
@@ -21,7 +20,7 @@ from azure.core.exceptions import AzureError
 
 from core.base.auth import authenticate
 from core.base.errors import AppError, Forbidden, MethodNotAllowed, NotFound, TooLarge, Unavailable
-from core.base.http import Request, Response, dump_json
+from core.base.http import Request, Response
 from core.base.settings import settings
 
 log = logging.getLogger(__name__)
@@ -117,7 +116,7 @@ async def _answer(
         response = await _handle(req, operations, durable)
     except AppError as error:
         response = Response.json(error.body, error.status, error.headers)
-    except (AzureError, asyncio.TimeoutError) as error:
+    except (AzureError, TimeoutError) as error:
         # Expected outcomes of storage calls are handled where they are made; what is left is trouble.
         log.warning("storage failed, trace %s: %s", trace_id, type(error).__name__, exc_info=error)
         unavailable = Unavailable("Storage cannot be reached at the moment; try again in a few seconds.")
@@ -176,5 +175,3 @@ async def _not_found(request: Request) -> Response:
 
 for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
     fallback._route(_method, "{*path}", anonymous=True)(_not_found)  # pyright: ignore[reportPrivateUsage]
-
-__all__ = ["Handler", "Operation", "Routes", "dump_json", "fallback", "function_name"]

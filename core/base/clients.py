@@ -35,6 +35,7 @@ class Storage:
 
     blobs: BlobServiceClient
     tables: TableServiceClient
+    account_name: str
     account_key: str
     settings: Settings
 
@@ -88,7 +89,7 @@ def connect(chosen: Settings, credential: AsyncTokenCredential | None = None, **
     if connection := _connection_string(chosen):
         blobs = BlobServiceClient.from_connection_string(connection, **blob_options)
         tables = TableServiceClient.from_connection_string(connection, **table_options)
-        return Storage(blobs, tables, blobs.credential.account_key, chosen)
+        return Storage(blobs, tables, str(blobs.account_name), blobs.credential.account_key, chosen)
     name = chosen.azure_account_name or chosen.storage_account
     scheme = "https" if chosen.azure_ssl else "http"
     blob_url = chosen.blob_endpoint or (name and f"{scheme}://{name}.blob.core.windows.net")
@@ -105,7 +106,8 @@ def connect(chosen: Settings, credential: AsyncTokenCredential | None = None, **
         identity = credential or DefaultAzureCredential()
         blobs = BlobServiceClient(blob_url, credential=identity, **blob_options)
         tables = TableServiceClient(table_url, credential=identity, **table_options)
-    return Storage(blobs, tables, key, chosen)
+    # An endpoint that is no public cloud's does not begin with the account's name.
+    return Storage(blobs, tables, name or str(blobs.account_name), key, chosen)
 
 
 def _connection_string(chosen: Settings) -> str:

@@ -5,6 +5,7 @@ Handlers and stores raise these; `core.base.api` is the one place that turns the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -12,7 +13,7 @@ class AppError(Exception):
     """An error with a sentence for the person who caused it or has to wait for it."""
 
     status = 500
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -58,7 +59,7 @@ class Unauthorized(AppError):
     """No token, or one that is not accepted."""
 
     status = 401
-    headers = {"WWW-Authenticate": 'Bearer realm="api"'}
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="api"'}
 
 
 class Forbidden(AppError):
@@ -117,4 +118,4 @@ class Unavailable(AppError):
     """Storage or a child process cannot be reached now; asking again later may help."""
 
     status = 503
-    headers = {"Retry-After": "5"}
+    headers: Mapping[str, str] = {"Retry-After": "5"}

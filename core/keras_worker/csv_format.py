@@ -46,7 +46,11 @@ def sniff_format(path: Path, wanted: list[str], encoding: str | None = None) -> 
     Raises Refused if it is empty, not text, or its header lacks a wanted column or has it twice.
     """
     with path.open("rb") as file:
-        sample = file.read(_SAMPLE_BYTES)
+        return sniff_sample(file.read(_SAMPLE_BYTES), wanted, encoding)
+
+
+def sniff_sample(sample: bytes, wanted: list[str], encoding: str | None = None) -> CsvFormat:
+    """The same for the first bytes of a file."""
     found, bom_bytes = _encoding(sample)
     encoding = encoding or found
     text = sample[bom_bytes:].decode(encoding, errors="replace")

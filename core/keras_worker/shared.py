@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from weakref import WeakKeyDictionary
 
 from core.base.settings import MIB, Settings, settings
+from core.keras_worker.errors import ChildError
 from core.keras_worker.pool import ChildPool, PoolOptions, default_start, usable_cores
 
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, ChildPool] = WeakKeyDictionary()
@@ -17,6 +19,21 @@ def shared_pool() -> ChildPool:
     if loop not in _pools:
         _pools[loop] = ChildPool(pool_options(settings()))
     return _pools[loop]
+
+
+def warm_in_background(kind: str) -> None:
+    """Begin to make starts of such children quick, and return at once; a failure shows at the real start."""
+    task = asyncio.ensure_future(_warm(shared_pool(), kind))
+    _warming.add(task)
+    task.add_done_callback(_warming.discard)
+
+
+async def _warm(pool: ChildPool, kind: str) -> None:
+    with suppress(ChildError):
+        await pool.warm(kind)
+
+
+_warming: set[asyncio.Task[None]] = set()
 
 
 def pool_options(chosen: Settings) -> PoolOptions:

@@ -7,19 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 from core.base.api import Routes
+from core.base.blobs import write_blob
 from core.base.clients import Storage, storage
 from core.base.clock import newest_first_id, now, timestamp
 from core.base.errors import BadRequest
+from core.base.forms import parse_form
 from core.base.http import Request, Response
 from core.graphs.store import GraphStore
 from core.jobs.job import Job
 from core.jobs.start import DurableOrchestrations
 from core.jobs.states import Status
 from core.jobs.store import JobStore
-from core.keras_worker.shared import shared_pool
+from core.keras_worker.shared import shared_pool, warm_in_background
 from core.training.graph_copy import write_graph
 from core.training.parameters import parse_parameters
 from core.uploads.arrival import dataset_arrived, dataset_name
+from core.uploads.landing import check_header
 from core.uploads.sas import UPLOAD_HEADERS, upload_url
 
 routes = Routes()
@@ -37,6 +40,18 @@ async def presign_upload(request: Request) -> Response:
         "expires_at": timestamp(signed.expires_at),
     }
     return Response.json(body, 201, {"Location": _location(job)})
+
+
+@routes.post("api/network/graphs/{graph_id}/train", durable=True)
+async def train_with_form(request: Request) -> Response:
+    clients = storage()
+    form = parse_form(request)
+    dataset = form.file("file", (".csv",)).content
+    job = await _create_job(clients, request, form.fields, dataset)
+    await write_blob(clients.uploads, job.dataset_path, dataset, "text/csv")
+    # The upload's event leads to the same start; whichever comes first, the job runs once.
+    job = await dataset_arrived(clients, DurableOrchestrations(request.durable), job)
+    return Response.json(await JobStore(clients).view(job), 202, {"Location": _location(job)})
 
 
 @routes.get("api/network/training-jobs")
@@ -83,9 +98,14 @@ async def cancel_job(request: Request) -> Response:
     return Response.json(await store.view(job), 200 if ended_before else 202)
 
 
-async def _create_job(clients: Storage, request: Request, values: dict[str, Any]) -> Job:
+async def _create_job(
+    clients: Storage, request: Request, values: dict[str, Any], dataset: bytes | None = None
+) -> Job:
+    """A queued job, once graph, parameters and, where it is there already, the dataset's header are right."""
     graph = await GraphStore(clients).get(request.user.key, request.id("graph_id"))
     params = parse_parameters(values, clients.settings)
+    if dataset is not None:
+        check_header(dataset, [*params.x_columns, params.y_column])
     created = timestamp(now())
     job_id = newest_first_id()
     job = Job(
@@ -98,6 +118,8 @@ async def _create_job(clients: Storage, request: Request, values: dict[str, Any]
         dataset_path=dataset_name(request.user.key, job_id),
         threads=shared_pool().options.threads,
     )
+    # The upload takes a moment; so does importing Keras.
+    warm_in_background("tensorflow")
     # A crash before the row is written leaves a copy of the graph that nothing refers to.
     await write_graph(clients, job, graph.checked)
     return await JobStore(clients).create(job)

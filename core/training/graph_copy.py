@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from core.base.blobs import read_document, write_document
@@ -9,7 +10,7 @@ from core.base.clients import Storage
 from core.jobs.job import Job
 
 
-async def write_graph(storage: Storage, job: Job, checked: dict[str, Any]) -> None:
+async def write_graph(storage: Storage, job: Job, checked: Mapping[str, Any]) -> None:
     await write_document(storage.artifacts, _name(job), checked)
 
 

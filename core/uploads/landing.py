@@ -11,8 +11,11 @@ from azure.storage.blob import BlobType
 from core.base.clients import Storage
 from core.base.errors import BadRequest
 from core.jobs.start import Dataset
+from core.keras_worker.csv_format import sniff_sample
+from core.keras_worker.errors import Refused
 
 _HEAD_BYTES = 64 * 1024
+_HEADER_BYTES = 1024 * 1024
 
 # Files that people upload by mistake, by their first bytes.
 _SIGNATURES = {
@@ -37,7 +40,7 @@ class NothingUploaded(BadRequest):
 
 
 class UploadRefused(BadRequest):
-    """What arrived cannot be a dataset."""
+    """What arrived cannot be a dataset; always a sentence."""
 
 
 async def inspect(storage: Storage, name: str) -> Dataset:
@@ -83,3 +86,12 @@ def check_head(head: bytes) -> None:
         raise UploadRefused("The uploaded file is binary, not a CSV; export it as CSV and upload that.")
     if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise UploadRefused("The uploaded file is a web page, not a CSV; download the data itself.")
+
+
+def check_header(content: bytes, columns: list[str]) -> None:
+    """Raises BadRequest, under the form's field, unless the CSV's header has all the columns once."""
+    try:
+        check_head(content[:_HEAD_BYTES])
+        sniff_sample(content[:_HEADER_BYTES], columns)
+    except (UploadRefused, Refused) as refusal:
+        raise BadRequest({"file": [str(refusal)]}) from None

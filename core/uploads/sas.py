@@ -34,13 +34,13 @@ class SignedUrl:
     expires_at: datetime
 
 
-async def upload_url(storage: Storage, name: str) -> SignedUrl:
-    """A URL to which the blob `name` of the uploads' container can be PUT once."""
+async def upload_url(storage: Storage, name: str, at: datetime | None = None) -> SignedUrl:
+    """A URL to which the blob `name` of the uploads' container can be PUT once, made now or `at` a moment."""
     return await _sign(
         storage,
         storage.uploads.get_blob_client(name),
         BlobSasPermissions(create=True),
-        timedelta(minutes=storage.settings.upload_url_minutes),
+        (at or now()) + timedelta(minutes=storage.settings.upload_url_minutes),
     )
 
 
@@ -50,18 +50,17 @@ async def download_url(storage: Storage, name: str, filename: str, content_type:
         storage,
         storage.artifacts.get_blob_client(name),
         BlobSasPermissions(read=True),
-        timedelta(minutes=storage.settings.download_url_minutes),
+        now() + timedelta(minutes=storage.settings.download_url_minutes),
         content_disposition=f'attachment; filename="{filename}"',
         content_type=content_type,
     )
 
 
 async def _sign(
-    storage: Storage, blob: BlobClient, permission: BlobSasPermissions, life: timedelta, **headers: str
+    storage: Storage, blob: BlobClient, permission: BlobSasPermissions, expires_at: datetime, **headers: Any
 ) -> SignedUrl:
-    expires_at = now() + life
     token = generate_blob_sas(
-        blob.account_name,
+        storage.account_name,
         blob.container_name,
         blob.blob_name,
         permission=permission,

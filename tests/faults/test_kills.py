@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness import Backend, presign, two_classes, upload, wait_for_end, wait_until
 
-TRAINING = {"epochs": 300, "batch_size": 1}
+TRAINING: dict[str, Any] = {"epochs": 300, "batch_size": 1}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def processes(backend: Backend, words: str) -> list[psutil.Process]:
 
 
 def kill_children(backend: Backend) -> None:
-    server, *children = processes(backend, "core.keras_worker")
+    _server, *children = processes(backend, "core.keras_worker")
     assert children, "no child is at work"
     for child in children:
         os.kill(child.pid, signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import psutil
@@ -13,19 +12,9 @@ import pytest
 from core.base.errors import BadRequest
 from core.base.settings import Settings
 from core.graphs.compile import Compiler, content_key
-from core.keras_worker.pool import ChildPool, PoolOptions
 from tests.harness import chain
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-async def compiler() -> AsyncIterator[Compiler]:
-    chosen = Settings(compile_seconds=5, compile_memory_mb=300, compile_children=2)
-    made = Compiler(ChildPool(PoolOptions(idle_seconds=3600, memory_limit_bytes=600 * 2**20)), chosen)
-    await made.warm()
-    yield made
-    await made.pool.close()
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def drawn(*layers: tuple[str, dict[str, Any]]) -> tuple[list[Any], list[Any]]:

@@ -58,7 +58,15 @@ def chain(*layers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
         for at, (name, params) in enumerate(layers)
     ]
     edges = [
-        {"source": f"n{at}", "source_call": 0, "output": 0, "target": f"n{at + 1}", "call": 0, "argument": 0, "path": None}
+        {
+            "source": f"n{at}",
+            "source_call": 0,
+            "output": 0,
+            "target": f"n{at + 1}",
+            "call": 0,
+            "argument": 0,
+            "path": None,
+        }
         for at in range(len(layers) - 1)
     ]
     return {"nodes": nodes, "edges": edges, "order": [[node["id"], 0] for node in nodes]}
@@ -153,16 +161,15 @@ def cnn_with_augmentation() -> Sample:
 
 def recurrent() -> Sample:
     """Two classes given as texts; recurrent dropout, clipped gradients."""
-    x = _numbers(150, 12)
+    x = _numbers(90, 12)
     labels = (x[:, 3] > 0).astype(np.float32)
     graph = chain(
         ("Input", {"shape": [12]}),
         ("Reshape", {"target_shape": [4, 3]}),
-        ("LSTM", {"units": 5, "return_sequences": True, "dropout": 0.2, "recurrent_dropout": 0.2}),
-        ("GRU", {"units": 4}),
+        ("LSTM", {"units": 5, "dropout": 0.2, "recurrent_dropout": 0.2}),
         ("Dense", {"units": 1, "activation": "sigmoid"}),
     )
-    changes = {"loss": "binary_crossentropy", "metrics": ["accuracy", "AUC"], "clipnorm": 0.5, "epochs": 2}
+    changes = {"loss": "binary_crossentropy", "metrics": ["accuracy", "AUC"], "clipnorm": 0.5}
     return Sample(graph, x, ["yes" if label else "no" for label in labels], labels, changes)
 
 
@@ -191,6 +198,12 @@ def moving_average() -> Sample:
         "lr_decay_rate": 0.9,
     }
     return Sample(graph, x, labels.tolist(), np.eye(3, dtype=np.float32)[labels], changes)
+
+
+def long_sample() -> Sample:
+    """A training that no test waits for."""
+    x = _numbers(100, 3)
+    return Sample(mlp(3), x, x[:, 0].tolist(), x[:, 0], {"epochs": 100_000})
 
 
 SAMPLES = {

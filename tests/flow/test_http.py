@@ -1,0 +1,92 @@
+"""What every answer has in common, asked for as browsers ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import ORIGIN
+from tests.harness import Backend, classifier
+
+
+def test_health_is_open_and_says_that_all_is_well(shared_backend: Backend) -> None:
+    answer = shared_backend.client(token="").get("/health/")
+    assert (answer.status_code, answer.json()) == (200, {"ok": True, "db": True, "reasons": []})
+
+
+def test_without_a_signing_key_every_token_is_refused_and_health_says_why(
+    backend: Callable[..., Backend],
+) -> None:
+    running = backend(ASPNET_JWT_KEY="")
+    health = running.client(token="").get("/health/")
+    assert health.status_code == 503
+    assert "ASPNET_JWT_KEY" in health.json()["reasons"][0]
+    assert running.client().get("/api/network/graphs/").status_code == 401
+
+
+def test_a_page_of_the_canvas_may_call_with_credentials(shared_backend: Backend) -> None:
+    client = shared_backend.client()
+    preflight = shared_backend.client(token="").options(
+        "/api/network/graphs/",
+        headers={
+            "Origin": ORIGIN,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        },
+    )
+    assert preflight.status_code in (200, 204)
+    assert preflight.headers["access-control-allow-origin"] == ORIGIN
+    assert preflight.headers["access-control-allow-credentials"] == "true"
+    assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
+    for answer in (
+        client.get("/api/network/graphs/", headers={"Origin": ORIGIN}),
+        client.get("/api/network/nothing/", headers={"Origin": ORIGIN}),
+    ):
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert answer.headers["access-control-allow-credentials"] == "true"
+    assert "location" in answer.headers["access-control-expose-headers"].lower()
+    other = client.get("/api/network/graphs/", headers={"Origin": "http://elsewhere.example"})
+    assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/api/", "/api/network/nothing/", "/api/network/graphs/x/y/z/"])
+def test_an_unknown_address_is_a_404_in_json(shared_backend: Backend, path: str) -> None:
+    answer = shared_backend.client().get(path)
+    assert answer.status_code == 404
+    assert answer.json().keys() == {"detail"}
+
+
+@pytest.mark.parametrize("graph_id", ["7", "x" * 600, "%23", "a%2Fb", "fe5dfb6d-3226-8b58-b006-ca125d1dd453"])
+def test_an_id_that_nothing_has_is_a_404_whatever_it_looks_like(shared_backend: Backend, graph_id: str) -> None:
+    assert shared_backend.client().get(f"/api/network/graphs/{graph_id}/").status_code == 404
+
+
+def test_a_wrong_method_is_a_405_that_names_the_right_ones(shared_backend: Backend) -> None:
+    answer = shared_backend.client().delete("/api/network/training-jobs/")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert answer.json().keys() == {"detail"}
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000, b"[]", b"null", b'"x"'])
+def test_a_body_that_is_no_json_object_is_a_400(shared_backend: Backend, body: bytes) -> None:
+    answer = shared_backend.client().post(
+        "/api/network/graphs/", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["detail"]
+
+
+def test_a_body_over_the_limit_is_a_413_that_names_it(backend: Callable[..., Backend]) -> None:
+    client = backend(MAX_UPLOAD_SIZE="1000").client()
+    answer = client.post("/api/network/graphs/", json={"name": "x" * 2000})
+    assert answer.status_code == 413
+    assert "MAX_UPLOAD_SIZE" in answer.json()["detail"]
+
+
+def test_paths_are_served_with_and_without_the_last_slash(shared_backend: Backend) -> None:
+    client = shared_backend.client()
+    made = client.post("/api/network/graphs", json=classifier(), follow_redirects=True)
+    assert made.status_code == 201
+    for path in (f"/api/network/graphs/{made.json()['id']}", f"/api/network/graphs/{made.json()['id']}/"):
+        assert client.get(path, follow_redirects=True).json()["id"] == made.json()["id"]

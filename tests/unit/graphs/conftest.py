@@ -1,0 +1,3 @@
+from tests.unit.compile.fixtures import compiler
+
+__all__ = ["compiler"]
