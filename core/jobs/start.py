@@ -61,9 +61,11 @@ async def start_once(store: JobStore, orchestrations: Orchestrations, job: Job, 
     A crash after the claim and before the start leaves a queued job with a claim; the next caller,
     at the latest the event's redelivery, takes the claim over and starts.
     """
-    claim = new_id()
+    claim, abandoned = new_id(), ""
     while True:
-        job = await store.change(job.owner, job.id, lambda current: _claimed(current, claim, dataset))
+        job = await store.change(
+            job.owner, job.id, lambda current, old=abandoned: _claimed(current, claim, old, dataset)
+        )
         if job.status is not Status.QUEUED:
             return job
         if job.claim == claim:
@@ -71,13 +73,14 @@ async def start_once(store: JobStore, orchestrations: Orchestrations, job: Job, 
             return job
         if await orchestrations.exists(job):
             return job
-        await asyncio.sleep(0.2)
+        if now() - datetime.fromisoformat(job.claimed_at) > CLAIM_LIFE:
+            abandoned = job.claim
+        else:
+            await asyncio.sleep(0.2)
 
 
-def _claimed(job: Job, claim: str, dataset: Dataset) -> Job | None:
-    if job.status is not Status.QUEUED:
-        return None
-    if job.claim and now() - datetime.fromisoformat(job.claimed_at) < CLAIM_LIFE:
+def _claimed(job: Job, claim: str, abandoned: str, dataset: Dataset) -> Job | None:
+    if job.status is not Status.QUEUED or job.claim != abandoned:
         return None
     # The first look at the dataset counts: a later claim never changes what the job trains on.
     pinned = {} if job.dataset_etag else {"dataset_etag": dataset.etag, "dataset_size": dataset.size}

@@ -137,9 +137,7 @@ def test_taken_port_is_one_sentence_that_names_the_option(running: Start) -> Non
         text=True,
     )
     assert second.returncode == 1
-    assert second.stderr == (
-        f"Port {running.port} is taken; stop what listens there, or choose another by --port.\n"
-    )
+    assert second.stderr == (f"Port {running.port} is taken; stop what listens there, or choose another by --port.\n")
 
 
 def test_second_start_on_the_same_data_is_refused(running: Start, session_folder: Path) -> None:

@@ -235,7 +235,9 @@ def test_a_snapshot_can_be_restored(client: httpx.Client, shared_backend: Backen
     snapshot = client.post(path, json={"graph": graph["id"], "label": "before", "payload": graph})
     assert snapshot.status_code == 201, snapshot.text
     one = f"{path}{snapshot.json()['id']}/"
-    client.put(f"{GRAPHS}{graph['id']}/", json=chain(("Input", {"shape": "(2,)"}), ("Dense", {"units": 50}), name="new"))
+    client.put(
+        f"{GRAPHS}{graph['id']}/", json=chain(("Input", {"shape": "(2,)"}), ("Dense", {"units": 50}), name="new")
+    )
     restored = client.post(f"{one}restore/")
     assert restored.status_code == 200, restored.text
     assert [node["id"] for node in restored.json()["nodes"]] == ["n0", "n1", "n2"]
