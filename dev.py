@@ -44,9 +44,7 @@ def start(options: argparse.Namespace) -> int:
     installed = installation(ROOT)
     origins = options.cors or str(local_settings(ROOT).get("Host", {}).get("CORS") or default_origins())
     data = Path(options.data).resolve()
-    backend = running_backend(
-        ROOT, installed, port=options.port, data=data, host_kind=options.host, cors=origins
-    )
+    backend = running_backend(ROOT, installed, port=options.port, data=data, host_kind=options.host, cors=origins)
     try:
         with backend as host:
             _echo_until_it_ends(host)
@@ -131,9 +129,7 @@ def _become(python: Path, arguments: list[str]) -> int:
     return run_tied(command, cwd=ROOT, env=dict(os.environ), output=sys.stdout.fileno())
 
 
-_ENDING_SIGNALS = [
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
-]
+_ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
@@ -175,9 +171,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_host(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--host", choices=KINDS, default="auto", help="auto: Core Tools when installed, else devhost"
-    )
+    parser.add_argument("--host", choices=KINDS, default="auto", help="auto: Core Tools when installed, else devhost")
 
 
 def main() -> int:

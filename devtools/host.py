@@ -60,9 +60,7 @@ class Host:
             if not self.is_running():
                 raise Failure(f"The Functions host could not start: {self.last_words()}")
             if time.monotonic() > deadline:
-                raise Failure(
-                    f"The Functions host was not ready in {READY_SECONDS:.0f} s: {self.last_words()}"
-                )
+                raise Failure(f"The Functions host was not ready in {READY_SECONDS:.0f} s: {self.last_words()}")
             time.sleep(0.05)
 
     @property
@@ -98,9 +96,7 @@ class Host:
     def _func_command(self) -> list[str]:
         func = shutil.which("func")
         if not func:
-            raise Failure(
-                "Azure Functions Core Tools (`func`) are not on PATH; install them or use --host devhost."
-            )
+            raise Failure("Azure Functions Core Tools (`func`) are not on PATH; install them or use --host devhost.")
         command = [func, "start", "--port", str(self.port)]
         return command + (["--cors", self._cors, "--cors-credentials"] if self._cors else [])
 

@@ -81,6 +81,10 @@ class Storage:
         self.account = account
         self.connection_string = emulator.connection_string(account)
 
+    def settings(self) -> Settings:
+        """The app's settings that lead to this account."""
+        return Settings.model_validate({"AzureWebJobsStorage": self.connection_string})
+
     def uploads(self) -> ContainerClient:
         """The container that browsers upload to."""
         return ContainerClient.from_connection_string(self.connection_string, Settings().uploads_container)
@@ -107,9 +111,7 @@ def two_classes(rows: int = 60, *, seed: int = 7) -> bytes:
     table = []
     for number in range(rows):
         label = number % 2
-        table.append(
-            [round(rng.gauss(2 * label - 1, 0.5), 4), round(rng.gauss(1 - 2 * label, 0.5), 4), label]
-        )
+        table.append([round(rng.gauss(2 * label - 1, 0.5), 4), round(rng.gauss(1 - 2 * label, 0.5), 4), label])
     return csv_bytes(["a", "b", "label"], table)
 
 
@@ -178,7 +180,7 @@ def upload(signed: Mapping[str, Any], content: bytes) -> httpx.Response:
     return httpx.put(signed["upload_url"], content=content, headers=headers, trust_env=False)
 
 
-def wait_until(found: Callable[[], Value], what: str, *, seconds: float = 120.0) -> Value:
+def wait_until(found: Callable[[], Value | None], what: str, *, seconds: float = 120.0) -> Value:
     """Poll until `found` answers something true, and answer that."""
     deadline = time.monotonic() + seconds
     while not (value := found()):

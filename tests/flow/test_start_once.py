@@ -14,7 +14,6 @@ from core.base.clients import Storage as Clients
 from core.base.clients import connect
 from core.base.clock import newest_first_id, now, timestamp
 from core.base.errors import BadRequest, Conflict
-from core.base.settings import Settings
 from core.jobs import start as starting
 from core.jobs.job import Job
 from core.jobs.start import Dataset, start_once
@@ -46,7 +45,7 @@ class Orchestrations:
 
 @pytest.fixture
 async def clients(storage: Storage) -> AsyncIterator[Clients]:
-    connected = connect(Settings(storage_connection=storage.connection_string))  # pyright: ignore[reportArgumentType]
+    connected = connect(storage.settings())
     yield connected
     await connected.close()
 

@@ -8,11 +8,12 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
 
 from azurite.emulator import Certificate, Emulator
 from core.base import tables
@@ -28,7 +29,7 @@ from tests.harness import Storage
 
 @pytest.fixture
 async def by_key(storage: Storage) -> AsyncIterator[Clients]:
-    clients = connect(Settings(storage_connection=storage.connection_string))  # pyright: ignore[reportArgumentType]
+    clients = connect(storage.settings())
     yield clients
     await clients.close()
 
@@ -66,12 +67,13 @@ class Identity:
 @pytest.fixture
 async def by_identity(oauth_azurite: Emulator, certificate: Certificate) -> AsyncIterator[Clients]:
     account = ACCOUNTS[0]
-    settings = Settings(
-        storage_account=account.name,
-        blob_endpoint=oauth_azurite.endpoint("blob", account),
-        table_endpoint=oauth_azurite.endpoint("table", account),
-    )
-    clients = connect(settings, Identity(), connection_verify=str(certificate.chain))
+    values = {
+        "AzureWebJobsStorage__accountName": account.name,
+        "AzureWebJobsStorage__blobServiceUri": oauth_azurite.endpoint("blob", account),
+        "AzureWebJobsStorage__tableServiceUri": oauth_azurite.endpoint("table", account),
+    }
+    credential = cast(AsyncTokenCredential, Identity())
+    clients = connect(Settings.model_validate(values), credential, connection_verify=str(certificate.chain))
     yield clients
     await clients.close()
 
