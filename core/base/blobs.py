@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import secrets
+from pathlib import Path
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import ContentSettings
-from azure.storage.blob.aio import ContainerClient
+from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from core.base.http import dump_json
 
@@ -37,6 +40,31 @@ async def read_blob(container: ContainerClient, name: str) -> bytes:
     """The whole blob. Raises ResourceNotFoundError."""
     downloader = await container.download_blob(name)
     return await downloader.readall()
+
+
+async def upload_file(container: ContainerClient, name: str, path: Path, content_type: str) -> None:
+    """Write the file as a blob, in pieces: files of a training may be larger than memory allows."""
+    with path.open("rb") as file:
+        await container.upload_blob(
+            name,
+            file,
+            length=path.stat().st_size,
+            overwrite=True,
+            content_settings=ContentSettings(content_type=content_type),
+        )
+
+
+async def download_file(blob: BlobClient, path: Path, **conditions: Any) -> None:
+    """Write the blob to `path`, whole or not at all. Raises what the download raises."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    downloader = await blob.download_blob(max_concurrency=2, **conditions)
+    try:
+        with part.open("wb") as file:
+            async for chunk in downloader.chunks():
+                await asyncio.to_thread(file.write, chunk)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 async def delete_blob(container: ContainerClient, name: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from core.base.blobs import read_blob
+from core.base.blobs import download_file
 from core.base.clients import Storage
 from core.base.errors import NotFound
 from core.jobs.job import Job
@@ -26,19 +25,11 @@ async def model_file(storage: Storage, job: Job) -> Path:
         return path
     except FileNotFoundError:
         pass
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        data = await read_blob(storage.artifacts, job.artifact_path)
+        await download_file(storage.artifacts.get_blob_client(job.artifact_path), path)
     except ResourceNotFoundError:
         raise NotFound("The model of this training has been removed; train again to predict.") from None
-    await asyncio.to_thread(_write, path, data)
-    return path
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
-    files = sorted(path.parent.glob("*.keras"), key=lambda file: file.stat().st_mtime)
-    for old in files[:-MOST_FILES]:
+    for old in sorted(folder.glob("*.keras"), key=lambda file: file.stat().st_mtime)[:-MOST_FILES]:
         old.unlink(missing_ok=True)
+    return path

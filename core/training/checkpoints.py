@@ -12,12 +12,11 @@ import json
 import logging
 import os
 import shutil
-from pathlib import Path
 from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from core.base.blobs import delete_blob, read_blob, write_blob
+from core.base.blobs import delete_blob, download_file, read_blob, upload_file, write_blob
 from core.base.clients import Storage
 from core.jobs.job import Job
 from core.training.work import WorkFolder
@@ -26,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # A short training has many checkpoints a second; losing so much of one costs this much time, no more.
 UPLOAD_INTERVAL_SECONDS = 10.0
+
+_BYTES = "application/octet-stream"
 
 
 class Checkpoints:
@@ -59,13 +60,13 @@ class Checkpoints:
         if name == self._uploaded:
             return
         try:
-            contents = await asyncio.to_thread(_read_files, self._folder / name)
+            files = sorted(path.name for path in (self._folder / name).iterdir())
+            for file in files:
+                await upload_file(self._blobs, self._blob(name, file), self._folder / name / file, _BYTES)
         except FileNotFoundError:
             return  # the child has removed it for a newer one, which it announces next
-        for file, data in contents.items():
-            await write_blob(self._blobs, f"{self._prefix}/{name}/{file}", data, "application/octet-stream")
         before = await self._pointer_blob()
-        pointer = json.dumps({"name": name, "files": sorted(contents)}).encode()
+        pointer = json.dumps({"name": name, "files": files}).encode()
         await write_blob(self._blobs, self._pointer, pointer, "application/json")
         self._uploaded = name
         if before.get("name") != name:
@@ -84,8 +85,7 @@ class Checkpoints:
         await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
         part.mkdir(parents=True)
         for file in pointer["files"]:
-            data = await read_blob(self._blobs, f"{self._prefix}/{name}/{file}")
-            await asyncio.to_thread((part / file).write_bytes, data)
+            await download_file(self._blobs.get_blob_client(self._blob(name, file)), part / file)
         # A whole folder or none: a file missing would pass for damage.
         os.rename(part, self._folder / name)
 
@@ -97,7 +97,10 @@ class Checkpoints:
 
     async def _delete_files(self, pointer: dict[str, Any]) -> None:
         for file in pointer.get("files", []):
-            await delete_blob(self._blobs, f"{self._prefix}/{pointer['name']}/{file}")
+            await delete_blob(self._blobs, self._blob(pointer["name"], file))
+
+    def _blob(self, name: str, file: str) -> str:
+        return f"{self._prefix}/{name}/{file}"
 
     async def _pointer_blob(self) -> dict[str, Any]:
         try:
@@ -105,6 +108,3 @@ class Checkpoints:
         except ResourceNotFoundError:
             return {}
 
-
-def _read_files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from core.base.blobs import delete_blob, write_blob
+from core.base.blobs import delete_blob, upload_file
 from core.base.clients import Storage
 from core.base.clock import new_id
 from core.jobs.job import Job
@@ -202,8 +202,8 @@ class Run:
         names: dict[str, str] = {}
         for kind, file in files.items():
             names[kind] = f"{job.folder}/{file}"
-            data = await asyncio.to_thread((self._work.artifacts / file).read_bytes)
-            await write_blob(self._storage.artifacts, names[kind], data, ARTIFACTS[kind].content_type)
+            path, content_type = self._work.artifacts / file, ARTIFACTS[kind].content_type
+            await upload_file(self._storage.artifacts, names[kind], path, content_type)
         return names
 
     async def _leave(self, job: Job, result: dict[str, Any], step: Step, progress: float = 0.0) -> Step:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -11,6 +10,7 @@ from weakref import WeakValueDictionary
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
+from core.base.blobs import download_file
 from core.base.clients import Storage
 from core.base.errors import BadRequest
 from core.jobs.job import Job
@@ -59,17 +59,12 @@ async def fetch_dataset(storage: Storage, job: Job, work: WorkFolder) -> None:
             f"This dataset needs about {needed / 1e9:.1f} GB of temporary disk, of which {free / 1e9:.1f} GB are"
             " free; upload a smaller file, or ask the operator for an instance with a larger disk."
         )
-    part = work.dataset.with_suffix(".part")
+    blob = storage.uploads.get_blob_client(job.dataset_path)
+    pinned = {"etag": job.dataset_etag, "match_condition": MatchConditions.IfNotModified}
     try:
-        downloader = await storage.uploads.get_blob_client(job.dataset_path).download_blob(
-            etag=job.dataset_etag, match_condition=MatchConditions.IfNotModified, max_concurrency=2
-        )
-        with part.open("wb") as file:
-            async for chunk in downloader.chunks():
-                await asyncio.to_thread(file.write, chunk)
+        await download_file(blob, work.dataset, **pinned)
     except (ResourceModifiedError, ResourceNotFoundError):
         raise BadRequest(
             "The uploaded dataset was changed or removed after the job had started;"
             " make a new job and upload it again."
         ) from None
-    os.replace(part, work.dataset)

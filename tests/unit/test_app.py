@@ -8,30 +8,67 @@ import sys
 from pathlib import Path
 
 from core.base.settings import Settings
+from devtools.backend import default_origins
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # Real hosts fail silently when indexing fails: a function that is missing here is missing in the cloud.
-FUNCTIONS = {
+HTTP_FUNCTIONS = [
+    "activations",
+    "activations_name",
+    "activations_refresh_manifest",
+    "activations_regenerate_manifest",
+    "activations_specs",
+    "graphs",
+    "graphs_compile",
+    "graphs_export_script",
+    "graphs_graph_id",
+    "graphs_graph_id_compile",
+    "graphs_graph_id_export_script",
+    "graphs_graph_id_presign_upload",
+    "graphs_graph_id_train",
+    "graphs_import_keras_json",
+    "health",
+    "layers",
+    "layers_name",
+    "layers_refresh_manifest",
+    "layers_regenerate_manifest",
+    "layers_specs",
+    "losses",
+    "losses_name",
+    "losses_refresh_manifest",
+    "losses_regenerate_manifest",
+    "losses_specs",
+    "metrics",
+    "metrics_name",
+    "metrics_refresh_manifest",
+    "metrics_regenerate_manifest",
+    "metrics_specs",
+    "optimizers",
+    "optimizers_name",
+    "optimizers_refresh_manifest",
+    "optimizers_regenerate_manifest",
+    "optimizers_specs",
+    "presets",
+    "presets_preset_id",
+    "snapshots",
+    "snapshots_snapshot_id",
+    "snapshots_snapshot_id_restore",
+    "training_jobs",
+    "training_jobs_job_id",
+    "training_jobs_job_id_artifact",
+    "training_jobs_job_id_cancel",
+    "training_jobs_job_id_predict",
+    "training_jobs_job_id_start",
+    "unknown_path",
+]
+FUNCTIONS = dict.fromkeys(HTTP_FUNCTIONS, "httpTrigger") | {
     "fail_training": "activityTrigger",
     "finish_training": "activityTrigger",
-    "graphs": "httpTrigger",
-    "graphs_compile": "httpTrigger",
-    "graphs_graph_id": "httpTrigger",
-    "graphs_graph_id_compile": "httpTrigger",
-    "graphs_graph_id_presign_upload": "httpTrigger",
-    "health": "httpTrigger",
     "on_dataset_uploaded": "blobTrigger",
     "prepare_training": "activityTrigger",
     "train": "orchestrationTrigger",
     "train_slice": "activityTrigger",
-    "training_jobs": "httpTrigger",
-    "training_jobs_job_id": "httpTrigger",
-    "training_jobs_job_id_artifact": "httpTrigger",
-    "training_jobs_job_id_cancel": "httpTrigger",
-    "training_jobs_job_id_predict": "httpTrigger",
-    "training_jobs_job_id_start": "httpTrigger",
-    "unknown_path": "httpTrigger",
 }
 
 INDEX = """
@@ -72,3 +109,8 @@ def test_example_settings_hold_what_the_app_cannot_do_without_and_no_secret() ->
     required = {"AzureWebJobsStorage", "ASPNET_JWT_KEY", "TASK_HUB_NAME", "UPLOADS_CONTAINER"}
     assert required <= example["Values"].keys()
     assert example["Values"]["ASPNET_JWT_KEY"] == ""
+
+
+def test_the_example_lets_the_same_pages_call_as_dev_py_does() -> None:
+    example = json.loads((ROOT / "local.settings.example.json").read_text("utf-8"))
+    assert example["Host"] == {"CORS": default_origins(), "CORSCredentials": True}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
@@ -92,12 +91,20 @@ def test_parameters_whose_doc_lists_choices_have_an_enum() -> None:
 def test_every_rule_is_about_a_parameter_that_exists() -> None:
     names = {parameter["name"] for _, parameter in PARAMETERS} | HIDDEN
     kinds = ("initializers", "regularizers", "constraints")
-    objects = [(entry["name"], item["name"]) for kind in kinds for entry in catalog().entries(kind) for item in entry["parameters"]]
+    objects = [
+        (entry["name"], item["name"])
+        for kind in kinds
+        for entry in catalog().entries(kind)
+        for item in entry["parameters"]
+    ]
     owned = {(owner, parameter["name"]) for owner, parameter in PARAMETERS} | set(objects)
     assert {name for name in BY_NAME if name not in names | {name for _, name in objects}} == set()
     for owner, name in BY_OWNER:
         prefix = owner.removesuffix("*")
-        assert any(name == other and (known.startswith(prefix) if owner != prefix else known == owner) for known, other in owned), (owner, name)
+        assert any(
+            name == other and (known.startswith(prefix) if owner != prefix else known == owner)
+            for known, other in owned
+        ), (owner, name)
 
 
 @pytest.mark.parametrize("text", [*BY_NAME.values(), *BY_OWNER.values()])
@@ -117,7 +124,10 @@ def test_layers_are_grouped_as_in_the_keras_docs() -> None:
 
 
 def test_arguments_are_read_from_docstrings_on_one_line_each() -> None:
-    doc = "Does a thing.\n\nArgs:\n    units: Positive\n        integer.\n    rate: Float.\n        - one: not an argument\n\nReturns:\n    x"
+    doc = (
+        "Does a thing.\n\nArgs:\n    units: Positive\n        integer.\n"
+        "    rate: Float.\n        - one: not an argument\n\nReturns:\n    x"
+    )
     assert arguments(doc) == {"units": "Positive integer.", "rate": "Float. - one: not an argument"}
     assert set(sections(doc)) == {"", "Args", "Returns"}
 

@@ -76,7 +76,14 @@ RECIPES: dict[str, Recipe] = {
 }
 for _name in ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"):
     RECIPES[_name] = ({}, [SERIES, SERIES])
-for _name in ("BatchNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization", "Flatten", "Identity"):
+for _name in (
+    "BatchNormalization",
+    "LayerNormalization",
+    "RMSNormalization",
+    "UnitNormalization",
+    "Flatten",
+    "Identity",
+):
     RECIPES[_name] = ({}, [SERIES])
 for _name in ("ELU", "LeakyReLU", "ReLU"):
     RECIPES[_name] = ({}, [VECTOR])

@@ -15,7 +15,9 @@ def build() -> dict[str, Any]:
 
     def nested() -> Any:
         inner = keras.Input((4,), name="inner_input")
-        two = keras.Model(inner, [layers.Dense(2, name="left")(inner), layers.Dense(3, name="right")(inner)], name="two")
+        two = keras.Model(
+            inner, [layers.Dense(2, name="left")(inner), layers.Dense(3, name="right")(inner)], name="two"
+        )
         tower = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="in_tower")], name="tower")
         x = keras.Input((4,), name="x")
         once = tower(x)
@@ -34,19 +36,26 @@ def build() -> dict[str, Any]:
     def shared() -> Any:
         left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
         tower = layers.Dense(4, name="tower", kernel_regularizer=keras.regularizers.L2(0.5))
-        return keras.Model([right, left], layers.Add(name="sum")([tower(left), tower(right), tower(tower(left))]), name="shared")
+        return keras.Model(
+            [right, left], layers.Add(name="sum")([tower(left), tower(right), tower(tower(left))]), name="shared"
+        )
 
     def named_ends() -> Any:
         x = keras.Input((4,), name="x")
-        return keras.Model({"x": x}, {"a": layers.Dense(1, name="a")(x), "b": [layers.Dense(2, name="b")(x)]}, name="named_ends")
+        return keras.Model(
+            {"x": x}, {"a": layers.Dense(1, name="a")(x), "b": [layers.Dense(2, name="b")(x)]}, name="named_ends"
+        )
 
     def wrappers() -> Any:
+        both: Any = layers.Bidirectional  # its stub does not know that merge_mode may be None
         x = keras.Input((5, 4), name="x")
         inner = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="each")], name="per_step")
         y = layers.TimeDistributed(inner, name="steps")(x)
-        y = layers.Bidirectional(layers.GRU(3, return_sequences=True, name="gru"), merge_mode=None, name="both")(y)
+        y = both(layers.GRU(3, return_sequences=True, name="gru"), merge_mode=None, name="both")(y)
         y = layers.RNN([layers.LSTMCell(3, name="c1"), layers.GRUCell(4, name="c2")], name="cells")(y[0])
-        return keras.Model(x, layers.Dense(2, activation=layers.LeakyReLU(0.25, name="leak"), name="out")(y), name="wrappers")
+        return keras.Model(
+            x, layers.Dense(2, activation=layers.LeakyReLU(0.25, name="leak"), name="out")(y), name="wrappers"
+        )
 
     def middle_output() -> Any:
         x = keras.Input((4,), name="x", batch_size=2, dtype="int32")

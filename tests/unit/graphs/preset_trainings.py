@@ -1,6 +1,6 @@
-"""Trains every shipped preset for one epoch on random data of its shape: `python -m tests.unit.graphs.preset_trainings`.
+"""Trains every shipped preset for one epoch on random data of its shape.
 
-Prints `{slug: final loss}` from the TensorFlow backend.
+`python -m tests.unit.graphs.preset_trainings` prints `{slug: final loss}` from the TensorFlow backend.
 """
 
 from __future__ import annotations

@@ -77,8 +77,12 @@ KERAS_2 = {
         "name": "old",
         "layers": [
             legacy("x", "InputLayer", [], batch_input_shape=[None, 6, 4], dtype="float32", sparse=False, ragged=False),
-            legacy("encoder", "LSTM", [[["x", 0, 0, {}]]], units=3, return_state=True, time_major=False, implementation=2),
-            legacy("decoder", "LSTM", [[["x", 0, 0, {"initial_state": [["encoder", 0, 1], ["encoder", 0, 2]]}]]], units=3),
+            legacy(
+                "encoder", "LSTM", [[["x", 0, 0, {}]]], units=3, return_state=True, time_major=False, implementation=2
+            ),
+            legacy(
+                "decoder", "LSTM", [[["x", 0, 0, {"initial_state": [["encoder", 0, 1], ["encoder", 0, 2]]}]]], units=3
+            ),
             legacy("norm", "BatchNormalization", [[["decoder", 0, 0, {}]]], axis=[1]),
             legacy("twice", "Dense", [[["norm", 0, 0, {}]], [["twice", 0, 0, {}]]], units=3, activation="relu"),
             legacy("leaky", "LeakyReLU", [[["twice", 1, 0, {}]]], alpha=0.125),
@@ -136,7 +140,13 @@ def test_a_sequential_model_without_input_gets_one(config: dict[str, Any], shape
         ({"class_name": "Functional", "config": {"layers": [legacy("l", "mine>Dense", [])]}}, "custom"),
         ({"class_name": "Functional", "config": {"layers": [{**legacy("l", "Dense", []), "module": "os"}]}}, "custom"),
         ({"class_name": "Functional", "config": {"layers": [legacy("l", "TFOpLambda", [])]}}, "not a layer"),
-        ({"class_name": "Functional", "config": {"layers": [{**legacy("l", "Map", []), "module": "keras.src.ops.core"}]}}, "cannot be drawn"),
+        (
+            {
+                "class_name": "Functional",
+                "config": {"layers": [{**legacy("l", "Map", []), "module": "keras.src.ops.core"}]},
+            },
+            "cannot be drawn",
+        ),
     ],
 )
 def test_what_cannot_be_imported_is_refused_with_a_reason(model: Any, says: str) -> None:
@@ -168,7 +178,9 @@ def _by_name(value: Any) -> Any:
     if not {"nodes", "edges", "order"} <= set(value):
         return {key: _by_name(item) for key, item in value.items()}
     names = {node["id"]: node["name"] for node in value["nodes"]}
-    nodes = [_by_name({key: item for key, item in node.items() if key not in ("id", "label")}) for node in value["nodes"]]
+    nodes = [
+        _by_name({key: item for key, item in node.items() if key not in ("id", "label")}) for node in value["nodes"]
+    ]
     wires = [{**wire, "source": names[wire["source"]], "target": names[wire["target"]]} for wire in value["edges"]]
     return sorted(map(_text, nodes)), sorted(map(_text, wires))
 

@@ -54,7 +54,14 @@ def test_tuples_in_every_form(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shape"),
-    [("(5,)", [5]), ("5", [5]), (5, [5]), ("(None, 10)", [None, 10]), ("[null, 10]", [None, 10]), ([None, 4], [None, 4])],
+    [
+        ("(5,)", [5]),
+        ("5", [5]),
+        (5, [5]),
+        ("(None, 10)", [None, 10]),
+        ("[null, 10]", [None, 10]),
+        ([None, 4], [None, 4]),
+    ],
 )
 def test_shapes_may_leave_sizes_open(value: Any, shape: Any) -> None:
     assert params("Input", shape=value)["shape"] == shape
@@ -130,6 +137,10 @@ def test_a_missing_required_parameter_says_what_to_give() -> None:
     assert "LSTM(32)" in problem("Bidirectional", "layer", "")
 
 
-@pytest.mark.parametrize("value", ["Lambda(3)", {"class_name": "Lambda", "config": {"function": "x"}}, "TFSMLayer('/etc')"])
+@pytest.mark.parametrize(
+    "value", ["Lambda(3)", {"class_name": "Lambda", "config": {"function": "x"}}, "TFSMLayer('/etc')"]
+)
 def test_code_carriers_are_refused_inside_wrappers_as_well(value: Any) -> None:
-    assert "never run" in problem("TimeDistributed", "layer", value) or "program" in problem("TimeDistributed", "layer", value)
+    assert "never run" in problem("TimeDistributed", "layer", value) or "program" in problem(
+        "TimeDistributed", "layer", value
+    )

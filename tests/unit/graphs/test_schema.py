@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -23,12 +24,17 @@ def problems(nodes: Any, edges: Any, *, complete: bool = True) -> dict[str, Any]
 def test_ids_of_any_form_come_through() -> None:
     ids = ["V1StGX", "input-1", "gab12cd34-dense-1", "Ünïcode 🙂", "a/b\\c#d?e"]
     nodes = [{**INPUT, "id": ids[0]}, *({**DENSE, "id": name} for name in ids[1:])]
-    edges = [{"id": f"reactflow__edge-{a}-{b}", "source": a, "target": b} for a, b in zip(ids, ids[1:], strict=False)]
+    edges = [{"id": f"reactflow__edge-{a}-{b}", "source": a, "target": b} for a, b in pairwise(ids)]
     assert [node["id"] for node in check_graph(nodes, edges)["nodes"]] == ids
 
 
 def test_all_problems_come_at_once() -> None:
-    nodes = [INPUT, {**DENSE, "params": {"units": "x", "activation": "y"}}, {"id": "u", "type": "Dens"}, {"id": "l", "type": "Lambda"}]
+    nodes = [
+        INPUT,
+        {**DENSE, "params": {"units": "x", "activation": "y"}},
+        {"id": "u", "type": "Dens"},
+        {"id": "l", "type": "Lambda"},
+    ]
     found = problems(nodes, [EDGE, {"id": "e2", "source": "d", "target": "nowhere"}])
     assert set(found["nodes"]) == {"d", "u", "l"}
     assert set(found["nodes"]["d"]["params"]) == {"units", "activation"}
@@ -106,6 +112,12 @@ def test_edges_of_any_other_form_are_refused_in_words(value: Any) -> None:
 
 
 def test_labels_name_layers_and_the_type_numbers_the_others() -> None:
-    nodes = [INPUT, DENSE, {**DENSE, "id": "x", "label": "Dense"}, {**DENSE, "id": "y", "label": ""}, {**DENSE, "id": "z", "label": "my layer!"}]
+    nodes = [
+        INPUT,
+        DENSE,
+        {**DENSE, "id": "x", "label": "Dense"},
+        {**DENSE, "id": "y", "label": ""},
+        {**DENSE, "id": "z", "label": "my layer!"},
+    ]
     checked = check_graph(nodes, [EDGE], complete=False)
     assert [node["name"] for node in checked["nodes"]] == ["input_layer", "h2", "dense", "dense_1", "my_layer"]

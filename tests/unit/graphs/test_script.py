@@ -56,7 +56,9 @@ async def test_scripts_build_the_drawn_model_twice_and_are_formatted(
     ruff = [sys.executable, "-m", "ruff"]
     formatted = subprocess.run([*ruff, "format", "--isolated", "--check", *paths], capture_output=True, text=True)
     assert formatted.returncode == 0, formatted.stdout
-    linted = subprocess.run([*ruff, "check", "--isolated", "--select", "E4,E7,E9,F,I", *paths], capture_output=True, text=True)
+    linted = subprocess.run(
+        [*ruff, "check", "--isolated", "--select", "E4,E7,E9,F,I", *paths], capture_output=True, text=True
+    )
     assert linted.returncode == 0, linted.stdout
     compared = subprocess.run(
         [sys.executable, "-c", _COMPARE, *paths], env=child_environment("numpy"), capture_output=True, text=True
@@ -97,7 +99,13 @@ async def test_model_json_is_one_line_that_decodes_twice(compiler: Compiler) -> 
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [("My first Net!", "my-first-net.py"), ("", "model.py"), ("../../etc", "etc.py"), ("日本", "model.py"), ('a"b', "a-b.py")],
+    [
+        ("My first Net!", "my-first-net.py"),
+        ("", "model.py"),
+        ("../../etc", "etc.py"),
+        ("日本", "model.py"),
+        ('a"b', "a-b.py"),
+    ],
 )
 def test_file_names_are_slugs(name: str, file: str) -> None:
     assert file_name(name) == file

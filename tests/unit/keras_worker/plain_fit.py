@@ -90,27 +90,27 @@ def plain_training(name: str, sample: Sample, folder: Path) -> dict[str, Any]:
         "evaluation": {key: float(value) for key, value in evaluation.items()},
     }
     if params["save_best_model"]:
-        result["best"] = hash_of(keras.models.load_model(folder / f"{name}.keras").get_weights())
+        best: Any = keras.models.load_model(folder / f"{name}.keras")
+        result["best"] = hash_of(best.get_weights())
         result["log"] = (folder / f"{name}.csv").read_text()
     return result
 
 
 def _optimizer(name: str, params: dict[str, Any]) -> keras.Optimizer:
-    arguments = {key: params[key] for key in ("clipnorm", "clipvalue", "learning_rate") if params[key] is not None}
+    named = ("clipnorm", "clipvalue", "learning_rate")
+    arguments: dict[str, Any] = {key: params[key] for key in named if params[key] is not None}
     arguments |= {key: params[key] for key in params if key.startswith(("use_ema", "ema_"))}
     if name in SCHEDULES:
         arguments["learning_rate"] = SCHEDULES[name]()
-    return getattr(keras.optimizers, {"adam": "Adam"}.get(params["optimizer"], params["optimizer"]))(**arguments)
+    return getattr(keras.optimizers, "AdamW" if name == "ema" else "Adam")(**arguments)
 
 
-def _callbacks(name: str, params: dict[str, Any], folder: Path) -> list[keras.callbacks.Callback]:
+def _callbacks(name: str, params: dict[str, Any], folder: Path) -> list[Any]:
     if not params["early_stopping"]:
         return []
     return [
         keras.callbacks.ModelCheckpoint(folder / f"{name}.keras", monitor="val_loss", save_best_only=True),
-        keras.callbacks.EarlyStopping(
-            "val_loss", patience=params["es_patience"], min_delta=0.0, restore_best_weights=True
-        ),
+        keras.callbacks.EarlyStopping("val_loss", patience=params["es_patience"], restore_best_weights=True),
         keras.callbacks.ReduceLROnPlateau(
             "val_loss", factor=params["rlrop_factor"], patience=params["rlrop_patience"], min_lr=params["rlrop_min_lr"]
         ),

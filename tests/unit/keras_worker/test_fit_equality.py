@@ -32,6 +32,6 @@ async def test_best_model_and_log_equal_those_of_keras_callbacks(
     job, plain = Job(SAMPLES["mlp"](), tmp_path), plain_fits["mlp"]
     async with pool.child("tensorflow") as child:
         result = await job.run(child)
-    best = keras.models.load_model(tmp_path / "artifacts" / result["artifacts"]["best"])
+    best: Any = keras.models.load_model(tmp_path / "artifacts" / result["artifacts"]["best"])
     assert hash_of(best.get_weights()) == plain["best"]
     assert (tmp_path / "artifacts" / result["artifacts"]["log"]).read_text().split() == plain["log"].split()

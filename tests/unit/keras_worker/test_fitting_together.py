@@ -20,9 +20,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FEATURES = np.arange(60, dtype=np.float32).reshape(20, 3)
 THREE = [0, 1, 2, 1] * 5
-SPARSE = {"loss": "sparse_categorical_crossentropy"}
-CATEGORICAL = {"loss": "CategoricalCrossentropy"}
-BINARY = {"loss": "BinaryCrossentropy"}
+SPARSE: dict[str, Any] = {"loss": "sparse_categorical_crossentropy"}
+CATEGORICAL: dict[str, Any] = {"loss": "CategoricalCrossentropy"}
+BINARY: dict[str, Any] = {"loss": "BinaryCrossentropy"}
 
 
 def sample(labels: list[Any], graph: dict[str, Any] | None = None, **changes: Any) -> Sample:

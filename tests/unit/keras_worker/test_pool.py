@@ -233,6 +233,7 @@ async def test_what_a_spawned_child_prints_does_not_reach_the_channel() -> None:
 
 
 async def test_the_parents_side_loads_no_keras() -> None:
-    code = "import sys, core.keras_worker.pool; print(sorted({'keras', 'tensorflow', 'numpy', 'polars'} & set(sys.modules)))"
+    heavy = "{'keras', 'tensorflow', 'numpy', 'polars'}"
+    code = f"import sys, core.keras_worker.pool; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=APP_ROOT, capture_output=True, check=True)
     assert done.stdout.strip() == b"[]"

@@ -1,4 +1,4 @@
-"""What a finished training leaves: artifacts that stand alone, predictions, evaluations, and words for what went wrong."""
+"""What a finished training leaves: artifacts that stand alone, predictions, evaluations, words for what went wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -48,9 +49,12 @@ async def test_predictions_apply_the_same_preparation_as_the_training(pool: Chil
         preparation = json.loads(archive.read("preparation.json"))
     assert preparation["columns"][0]["categories"] == ["", "blue", "green"]
     codes = [[2, 900], [0, 1000.5], [1, preparation["columns"][1]["missing"]], [0, 700]]
-    moments = [[column[key] for column in preparation["columns"]] for key in ("mean", "deviation")]
-    x = (np.array(codes, np.float32) - np.float32(moments[0])) / np.float32(moments[1])
-    np.testing.assert_allclose(predicted, keras.models.load_model(model).predict_on_batch(x), rtol=1e-5)
+    mean, deviation = (
+        np.array([column[key] for column in preparation["columns"]], np.float32) for key in ("mean", "deviation")
+    )
+    x = (np.array(codes, np.float32) - mean) / deviation
+    loaded: Any = keras.models.load_model(model)
+    np.testing.assert_allclose(predicted, loaded.predict_on_batch(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,7 @@ async def test_another_file_at_the_same_path_is_loaded_anew(pool: ChildPool, tra
     answers: list[float] = []
     async with pool.child("tensorflow") as child:
         for weight in (1.0, 2.0):
-            network = keras.models.load_model(trained)
+            network: Any = keras.models.load_model(trained)
             network.set_weights([np.full((2, 1), weight), np.zeros(1)])
             save_model(network, read_preparation(trained), path)
             result = await child.call("predict", {"model": str(path), "rows": [["green", 1]]})
@@ -124,10 +128,11 @@ async def test_a_diverged_training_says_so_and_holds_no_nan(pool: ChildPool, tmp
 
 
 async def test_without_validation_and_test_rows_there_is_nothing_of_either(pool: ChildPool, tmp_path: Path) -> None:
-    changes = {"validation_split": 0.0, "test_split": 0.0, "metrics": ["accuracy"], "epochs": 1}
+    changes = {"validation_split": 0.0, "test_split": 0.0, "epochs": 1, "metrics": ["accuracy"], "early_stopping": True}
     async with pool.child("tensorflow") as child:
         result = await Job(replace(mixed_table(), changes=changes), tmp_path).run(child)
     assert list(result["history"]) == ["loss"]
+    assert "early_stopping watches val_loss, but without validation rows it never acts." in result["notes"]
     assert result["evaluation"] is None
 
 

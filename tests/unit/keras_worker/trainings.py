@@ -253,7 +253,7 @@ class Job:
         return await self.finish(child)
 
     def hash_of_state(self, arrays: int | None = None) -> str:
-        """SHA-256 over all variables of model and optimizer (and, without `arrays`, metrics) at the newest checkpoint."""
+        """SHA-256 over the first `arrays` variables (all: model, optimizer, metrics) of the newest checkpoint."""
         checkpoint = newest_good_checkpoint(self.work / "checkpoints")
         assert checkpoint is not None
         return hash_of(checkpoint.groups["state"][:arrays])
