@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -19,12 +21,15 @@ from core.jobs.job import Job
 _DISK_FACTOR = 3
 _DISK_RESERVE = 256 * 1024 * 1024
 
+# A slice that waits long for its turn finds its dataset again in Blob Storage.
+_ABANDONED_SECONDS = 6 * 3600
+
 
 class WorkFolder:
     """`path` holds `source.csv`, and the child's `data/`, `checkpoints/` and `artifacts/`."""
 
     def __init__(self, root: Path, job_id: str) -> None:
-        self.path = root / job_id
+        self.path = root / "jobs" / job_id
         self.dataset = self.path / "source.csv"
         self.checkpoints = self.path / "checkpoints"
         self.artifacts = self.path / "artifacts"
@@ -41,6 +46,15 @@ class WorkFolder:
         await asyncio.to_thread(shutil.rmtree, self.path, ignore_errors=True)
 
 
+def discard_abandoned(root: Path) -> None:
+    """Delete the folders of jobs that have gone on elsewhere: a folder at work changes at least once a minute."""
+    for path in (root / "jobs").glob("*"):
+        with suppress(FileNotFoundError):
+            changed = max(entry.stat().st_mtime for entry in (path, *path.iterdir()))
+            if time.time() - changed > _ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
@@ -51,6 +65,7 @@ async def fetch_dataset(storage: Storage, job: Job, work: WorkFolder) -> None:
     """
     if work.dataset.exists():
         return
+    await asyncio.to_thread(discard_abandoned, storage.settings.work_dir)
     work.path.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(work.path).free
     needed = job.dataset_size * _DISK_FACTOR + _DISK_RESERVE

@@ -66,6 +66,12 @@ def test_predictions_follow_the_columns_by_position_or_by_name(shared_backend: B
     assert by_position.status_code == by_name.status_code == 200, by_position.text + by_name.text
     assert by_position.json()["predictions"] == by_name.json()["predictions"]
     assert [len(row) for row in by_position.json()["predictions"]] == [1, 1]
+    table = "label;a;b\r\n;1,0;-1,0\r\n\r\n;-1,0;1,0\r\n".encode("utf-8-sig")
+    by_table = client.post(path, files={"file": ("rows.csv", table)})
+    assert by_table.json()["predictions"] == by_position.json()["predictions"], by_table.text
+    for content, told in [(b"a\n1\n", "b"), (b"a,b\n", "no rows"), (b"a,b\n1\n", "Row 2"), (b"a,b\nx,1\n", "x")]:
+        answer = client.post(path, files={"file": ("rows.csv", content)})
+        assert answer.status_code == 400 and told in answer.json()["detail"], answer.text
     for wrong in ({"instances": []}, {"instances": [[1]]}, {"instances": [["x", 1]]}, {"records": [{"a": 1}]}, {}):
         answer = client.post(path, json=wrong)
         assert answer.status_code == 400 and answer.json().keys() == {"detail"}, answer.text
@@ -141,6 +147,17 @@ def test_a_queued_job_is_cancelled_at_once_and_stays_so(shared_backend: Backend)
     assert first.json()["status"] == "cancelled" and first.json()["result"]["history"] == {}
     upload(signed, two_classes())
     assert start(client, signed["job_id"]).status_code == 400
+
+
+def test_a_job_whose_dataset_is_being_read_is_cancelled(shared_backend: Backend) -> None:
+    client = shared_backend.client()
+    signed = presign(client)
+    upload(signed, two_classes(200_000))
+    path = f"/api/network/training-jobs/{signed['job_id']}"
+    wait_until(lambda: "stage" in client.get(f"{path}/").json()["result"], "the dataset to be read")
+    assert client.post(f"{path}/cancel/").status_code == 202
+    job = wait_for_end(client, signed["job_id"])
+    assert (job["status"], job["error"]) == ("cancelled", "")
 
 
 def test_a_running_job_is_cancelled_with_its_partial_history(shared_backend: Backend) -> None:
