@@ -48,7 +48,7 @@ async def upload_file(container: ContainerClient, name: str, path: Path, content
         await container.upload_blob(
             name,
             file,
-            length=path.stat().st_size,
+            length=os.fstat(file.fileno()).st_size,
             overwrite=True,
             content_settings=ContentSettings(content_type=content_type),
         )

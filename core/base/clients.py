@@ -48,6 +48,10 @@ class Storage:
         return self.blobs.get_container_client(self.settings.uploads_container)
 
     @property
+    def imports(self) -> ContainerClient:
+        return self.blobs.get_container_client(self.settings.imports_container)
+
+    @property
     def graphs(self) -> ContainerClient:
         return self.blobs.get_container_client(self.settings.graphs_container)
 

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     uploads_container: str = Field(
         default="uploads", description="Container that browsers upload to; the blob trigger watches it."
     )
+    imports_container: str = Field(
+        default="imports", description="Container of uploaded models; a blob trigger of its own watches it."
+    )
     task_hub_name: str = Field(
         default="NetworkCanvas", description="Task hub of the durable functions; host.json refers to it."
     )
@@ -77,6 +80,25 @@ class Settings(BaseSettings):
     download_url_minutes: int = Field(
         default=60, ge=1, le=1440, description="How long a download URL is valid, minutes."
     )
+
+    import_job_allowed_extensions: str = Field(
+        default=".keras,.h5,.zip", description="Names of uploaded models end in one of these."
+    )
+    import_job_max_pending_per_user: int = Field(
+        default=3, ge=1, description="Most imports of a user that are queued or processing."
+    )
+    import_job_pending_storage_limit_mb: int = Field(
+        default=0, ge=0, description="Most MiB that such imports of a user may have uploaded; 0 is no limit."
+    )
+    max_zip_extracted_files: int = Field(default=1000, ge=1, description="Most files in an uploaded zip.")
+    max_zip_extracted_bytes: int = Field(
+        default=200 * MIB, ge=1, description="Largest size of an uploaded zip when unpacked, bytes."
+    )
+    import_seconds: int = Field(default=60, ge=1, description="Longest time reading one model file may take.")
+    import_memory_mb: int = Field(
+        default=512, ge=64, description="Memory that reading one model file may take, MiB."
+    )
+    import_children: int = Field(default=2, ge=1, description="Model files that are read at the same time.")
 
     max_graph_nodes: int = Field(
         default=2000, ge=1, description="Most nodes of a graph, those of nested models included."
@@ -113,6 +135,11 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(tempfile.gettempdir()) / "network-canvas",
         description="Folder for files of running jobs; they can always be made again.",
     )
+
+    @property
+    def import_extensions(self) -> tuple[str, ...]:
+        """IMPORT_JOB_ALLOWED_EXTENSIONS, one by one and in lower case."""
+        return tuple(part.strip().lower() for part in self.import_job_allowed_extensions.split(",") if part.strip())
 
     @property
     def threads(self) -> int:

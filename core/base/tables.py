@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from azure.core import MatchConditions
@@ -21,7 +21,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.data.tables import UpdateMode
+from azure.data.tables import TableErrorCode, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from core.base.errors import Conflict, Unavailable
@@ -30,6 +30,12 @@ Row = dict[str, Any]
 
 # With jitter up to 2^n · 10 ms this lets some fifty writers of one row all get through.
 _TRIES = 60
+
+_LOST_RACES = (
+    TableErrorCode.UPDATE_CONDITION_NOT_SATISFIED,
+    TableErrorCode.ENTITY_ALREADY_EXISTS,
+    TableErrorCode.RESOURCE_NOT_FOUND,
+)
 
 
 async def table(service: TableServiceClient, name: str) -> TableClient:
@@ -112,6 +118,38 @@ async def change(
             return written
         await asyncio.sleep(random.uniform(0, min(0.01 * 2**attempt, 0.2)))
     raise Unavailable("Too many changes of the same thing at once; try again in a moment.")
+
+
+async def write_together(rows: TableClient, changed: Sequence[Row]) -> bool:
+    """Replace the rows that have an `etag` and insert the others, all of one partition: all of them or none.
+
+    False if one of them was changed, deleted or inserted by another meanwhile.
+    """
+    writer = secrets.token_hex(8)
+    operations: list[Any] = []
+    for row in changed:
+        mine = {key: value for key, value in row.items() if key != "etag"} | {"writer": writer}
+        if "etag" in row:
+            condition = {"etag": row["etag"], "match_condition": MatchConditions.IfNotModified}
+            operations.append(("update", mine, {"mode": UpdateMode.REPLACE, **condition}))
+        else:
+            operations.append(("create", mine))
+    for attempt in range(3):
+        try:
+            await rows.submit_transaction(operations)
+        except TableTransactionError as error:
+            if error.error_code not in _LOST_RACES:
+                raise
+            # After a lost answer this may be the echo of our own first try.
+            there = await read(rows, changed[0]["PartitionKey"], changed[0]["RowKey"]) if attempt else None
+            return there is not None and there.get("writer") == writer
+        except (ServiceRequestError, ServiceResponseError):
+            if attempt == 2:
+                raise
+            await asyncio.sleep(0.1 * 2**attempt)
+        else:
+            return True
+    raise AssertionError("unreachable")
 
 
 async def delete(rows: TableClient, partition: str, key: str, etag: str | None = None) -> bool:

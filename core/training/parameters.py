@@ -81,6 +81,9 @@ class TrainingParameters(BaseModel):
     clipnorm: Positive | None = None
     clipvalue: Positive | None = None
     auto_balance: bool = False
+    use_ema: bool = False
+    ema_momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.99
+    ema_overwrite_frequency: Annotated[Count, Field(ge=1)] | None = None
     lr_schedule: Text = "constant"
     lr_decay_steps: Annotated[Count, Field(ge=1)] = 1000
     lr_decay_rate: Positive = 0.96
