@@ -12,7 +12,10 @@ _BY_MODULE: list[tuple[str, str]] = [
     (r"layers\.rnn\.", "Recurrent"),
     (r"preprocessing\.(text_vectorization|string_lookup)", "Text preprocessing"),
     (r"preprocessing\.(normalization|discretization)", "Numerical features preprocessing"),
-    (r"preprocessing\.(category_encoding|hashing|hashed_crossing|integer_lookup)", "Categorical features preprocessing"),
+    (
+        r"preprocessing\.(category_encoding|hashing|hashed_crossing|integer_lookup)",
+        "Categorical features preprocessing",
+    ),
     (r"preprocessing\.image_preprocessing\.(resizing|center_crop)|preprocessing\.rescaling", "Image preprocessing"),
     (r"preprocessing\.image_preprocessing\.", "Image augmentation"),
     (r"preprocessing\.(mel_spectrogram|stft_spectrogram)", "Audio preprocessing"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.catalog import docstrings
 from core.catalog.categories import ORDER, categories_of
-from core.catalog.parameters import describe_parameters
+from core.catalog.parameters import OLD_NAMES, describe_parameters
 
 KINDS = ("layers", "optimizers", "losses", "metrics", "activations")
 OBJECTS = ("initializers", "regularizers", "constraints", "operations")
@@ -42,9 +42,7 @@ def build_manifest(facts: Mapping[str, Any], tensorflow_version: str) -> dict[st
         "versions": {"tensorflow_version": tensorflow_version, "keras_version": facts["keras_version"]}
     }
     for kind in KINDS:
-        entries = [
-            _entry(kind, raw, choices) for raw in facts[kind] if (kind, raw["name"]) not in _LEFT_OUT
-        ]
+        entries = [_entry(kind, raw, choices) for raw in facts[kind] if (kind, raw["name"]) not in _LEFT_OUT]
         manifest[kind] = sorted(entries, key=lambda entry: _position(kind, entry))
     for kind in ("initializers", "regularizers", "constraints"):
         manifest[kind] = [_object(raw, choices) for raw in facts[kind] if raw["name"] not in _NOT_CHOSEN]
@@ -112,10 +110,11 @@ def _entry(kind: str, raw: Mapping[str, Any], choices: Mapping[str, list[str]]) 
 
 def _object(raw: Mapping[str, Any], choices: Mapping[str, list[str]]) -> dict[str, Any]:
     docs = docstrings.arguments(raw["doc"])
+    old = [name for name, new in OLD_NAMES.items() if new in raw["aliases"]]
     return {
         "name": raw["name"],
         "choice": _snake_name(raw),
-        "aliases": raw["aliases"],
+        "aliases": [*raw["aliases"], *old],
         "parameters": describe_parameters(raw["name"], raw["parameters"], docs, choices),
     }
 

@@ -10,6 +10,8 @@ from core.catalog.rules import Rule, rule_for, typed_by_default
 # Not for drawing: a layer's name is its node's label, and these two only repeat the input's shape.
 HIDDEN = {"name", "input_tensor", "tensor"}
 _NAMED = {"Input", "InputLayer"}
+# Names from Keras 1 that `keras.initializers.get` still takes.
+OLD_NAMES = {"uniform": "random_uniform", "normal": "random_normal", "zero": "zeros", "one": "ones"}
 
 
 def describe_parameters(
@@ -48,7 +50,7 @@ def _for_conversion(rule: Rule) -> dict[str, Any]:
     """What the canvas has no use for, but the conversion of typed values has."""
     extra: dict[str, Any] = {}
     if len(rule.types) > 1:
-        extra["alternatives"] = list(rule.types[1:])
+        extra["alternatives"] = rule.types[1:]
     if rule.object is not None:
         extra["object"] = rule.object
     if rule.types[0] in ("list", "unsupported"):
@@ -61,6 +63,7 @@ def _shown_default(default: Any, enum: list[str]) -> Any:
     if isinstance(default, dict):
         return repr(as_tuple(default))
     if isinstance(default, str) and enum and default not in enum:
+        default = OLD_NAMES.get(default, default)
         return next((choice for choice in enum if choice.lower() == default.lower()), default)
     return default
 

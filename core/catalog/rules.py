@@ -14,7 +14,6 @@ from typing import Any
 
 FLOAT_DTYPES = "float32|float64|float16|bfloat16"
 DTYPES = f"{FLOAT_DTYPES}|int8|int16|int32|int64|uint8|uint16|uint32|uint64|bool|string"
-POLICIES = f"{FLOAT_DTYPES}|mixed_float16|mixed_bfloat16"
 FILL_MODES = "reflect|wrap|constant|nearest"
 RESAMPLING = "bilinear|nearest"
 
@@ -23,7 +22,7 @@ RESAMPLING = "bilinear|nearest"
 class Rule:
     """One parameter's types (first: declared), choices and range; `object` names what may stand inside."""
 
-    types: tuple[str, ...]
+    types: list[str]
     choices: tuple[str, ...] = ()
     value_range: dict[str, float] | None = None
     nullable: bool = False
@@ -37,12 +36,12 @@ def parse(text: str) -> Rule:
     """A rule from its text form. Raises ValueError for one that does not read."""
     if text.startswith("object:"):
         name, null, _ = text.removeprefix("object:").partition("?")
-        return Rule(("string",), nullable=bool(null), object=name)
+        return Rule(["string"], nullable=bool(null), object=name)
     match = _RULE.match(text)
     if match is None:
         raise ValueError(f"rule {text!r} does not read as `types range: choices`")
     choices = tuple(match["choices"].split("|")) if match["choices"] else ()
-    return Rule(tuple(match["types"].split("|")), choices, _range(match["range"]), bool(match["null"]))
+    return Rule(match["types"].split("|"), choices, _range(match["range"]), bool(match["null"]))
 
 
 def _range(text: str | None) -> dict[str, float] | None:
@@ -227,9 +226,7 @@ BY_OWNER: dict[tuple[str, str], str] = {
     ("IntegerLookup", "vocabulary_dtype"): "string: int64|int32",
     ("StringLookup", "output_mode"): "string: int|one_hot|multi_hot|count|tf_idf",
     ("TextVectorization", "output_mode"): "string: int|multi_hot|count|tf_idf",
-    ("TextVectorization", "standardize"): (
-        "string?: lower_and_strip_punctuation|lower|strip_punctuation"
-    ),
+    ("TextVectorization", "standardize"): ("string?: lower_and_strip_punctuation|lower|strip_punctuation"),
     ("TextVectorization", "split"): "string?: whitespace|character",
     ("TextVectorization", "ngrams"): "int|tuple_int >=1",
     ("TextVectorization", "output_sequence_length"): "int >=1",
@@ -276,7 +273,6 @@ BY_OWNER: dict[tuple[str, str], str] = {
     ("TorchModuleWrapper", "module"): "unsupported",
     ("TFSMLayer", "filepath"): "unsupported",
     ("TFSMLayer", "call_training_endpoint"): "string",
-    ("Layer", "dtype"): f"string: {POLICIES}",
     ("Dice", "axis"): "int|tuple_int",
     ("Tversky", "axis"): "int|tuple_int",
     ("LossScaleOptimizer", "initial_scale"): "float >0",
@@ -303,25 +299,25 @@ def rule_for(owner: str, name: str) -> Rule | None:
         return parse(BY_NAME[name])
     for suffix, kind in _OBJECT_SUFFIXES.items():
         if name.endswith(suffix):
-            return Rule(("string",), nullable=kind != "initializer", object=kind)
+            return Rule(["string"], nullable=kind != "initializer", object=kind)
     return None
 
 
 def typed_by_default(default: Any, doc: str) -> Rule:
     """The rule where nothing is curated: by the default's type, else by the words of the doc."""
     if isinstance(default, bool):
-        return Rule(("bool",))
+        return Rule(["bool"])
     if isinstance(default, int):
-        return Rule(("int",))
+        return Rule(["int"])
     if isinstance(default, float):
-        return Rule(("float",))
+        return Rule(["float"])
     if isinstance(default, str):
-        return Rule(("string",))
+        return Rule(["string"])
     if isinstance(default, dict):
         items: list[Any] = default.get("tuple", [])
-        return Rule(("tuple_float" if any(isinstance(item, float) for item in items) else "tuple_int",))
+        return Rule(["tuple_float" if any(isinstance(item, float) for item in items) else "tuple_int"])
     words = doc.lower()
     for word, type_name in (("bool", "bool"), ("float", "float"), ("int", "int")):
         if re.search(rf"\b{word}", words):
-            return Rule((type_name,))
-    return Rule(("string",))
+            return Rule([type_name])
+    return Rule(["string"])

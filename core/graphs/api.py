@@ -11,7 +11,7 @@ from core.base.clients import storage
 from core.base.clock import new_id, now, timestamp
 from core.base.errors import BadRequest
 from core.base.http import Request, Response
-from core.graphs.body import read_graph_body
+from core.graphs.body import check_depth, read_graph_body
 from core.graphs.compile import compiler
 from core.graphs.graph import Graph
 from core.graphs.keras_json import import_model
@@ -25,6 +25,8 @@ routes = Routes()
 
 @routes.get("api/network/graphs")
 async def list_graphs(request: Request) -> Response:
+    """Also a sign that somebody opened the canvas, and will soon compile."""
+    compiler().prepare()
     graphs = await GraphStore(storage()).list(request.user.key)
     return Response.json([graph.view() for graph in graphs])
 
@@ -114,9 +116,11 @@ def _model_of(sent: Mapping[str, Any]) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        model = json.loads(text)
+    except (ValueError, RecursionError):
         raise BadRequest({"model": ["model_json is not valid JSON."]}) from None
+    check_depth(model)
+    return model
 
 
 async def _script(nodes: Any, edges: Any, name: str) -> Response:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
-class CheckedNode(TypedDict, total=False):
+class CheckedNode(TypedDict):
     """One layer. `extras` has `trainable`, `dtype` and parameters that are None on purpose."""
 
     id: str
@@ -13,15 +13,15 @@ class CheckedNode(TypedDict, total=False):
     label: str
     name: str
     params: dict[str, Any]
-    extras: dict[str, Any]
-    own_input: list[int | None]
+    extras: NotRequired[dict[str, Any]]
+    own_input: NotRequired[list[int | None]]
     """Batch shape of the input that a first layer without an Input node gets."""
-    model: dict[str, Any]
-    """The checked graph inside a nested model, with its `name`."""
-    literals: list[dict[str, Any]]
+    model: NotRequired[dict[str, Any]]
+    """The checked graph inside a nested model."""
+    literals: NotRequired[list[dict[str, Any]]]
     """For each call, arguments that are no tensors: `{"args": {"1": 2.0}, "kwargs": {…}}`."""
-    input_path: list[int | str]
-    outputs: list[dict[str, Any]]
+    input_path: NotRequired[list[int | str]]
+    outputs: NotRequired[list[dict[str, Any]]]
 
 
 class CheckedGraph(TypedDict):

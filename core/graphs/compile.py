@@ -36,6 +36,7 @@ class Compiler:
         self._free = [f"compile-{number}" for number in range(chosen.compile_children)]
         self._answers: OrderedDict[bytes, Answer | AppError] = OrderedDict()
         self._renewals: set[asyncio.Task[None]] = set()
+        self._prepared = False
 
     async def compile(self, nodes: Any, edges: Any) -> Answer:
         """Summary, parameter count and shapes of a drawing. Raises BadRequest, TooLarge, Unavailable."""
@@ -48,13 +49,20 @@ class Compiler:
         else:
             self._answers.move_to_end(key)
         if isinstance(known, AppError):
-            raise known
+            # Raising it again and again would otherwise lengthen its traceback each time.
+            raise known.with_traceback(None)
         return known
 
     async def facts(self, nodes: Any, edges: Any, name: str) -> tuple[CheckedGraph, Answer]:
         """The checked drawing, and as `compile` with `model_json` and `output_counts` of a model of that name."""
         checked = await self._check(nodes, edges)
         return checked, await self._build(checked, {"config": True, "name": name})
+
+    def prepare(self) -> None:
+        """Starts the children in the background, unless that was done before."""
+        if not self._prepared:
+            self._prepared = True
+            self._renew()
 
     async def warm(self) -> None:
         """Starts the children that the next compiles will take."""
@@ -89,34 +97,51 @@ class Compiler:
         async with self._children:
             key = self._free.pop()
             try:
-                async with self.pool.child(_BACKEND, key=key) as child:
-                    return await child.call("compile", arguments, seconds=self._settings.compile_seconds)
+                return await self._call(key, arguments)
             except Refused as refused:
                 raise BadRequest(refused.problems) from None
             except ChildFailed as failed:
                 log.warning("compile failed: %s\n%s", failed, failed.detail)
-                raise BadRequest({"nodes": [f"Keras cannot build this graph: {failed}"]}) from None
+                raise _refused(f"Keras cannot build this graph: {failed}") from None
             except ChildOutOfMemory:
-                self._renew()
-                raise BadRequest({"nodes": [_TOO_MUCH_MEMORY]}) from None
+                raise _refused(
+                    "Building this graph needs too much memory; make its layers or shapes smaller."
+                ) from None
             except ChildTimedOut:
-                self._renew()
                 seconds = self._settings.compile_seconds
-                raise BadRequest({"nodes": [f"Building this graph takes longer than {seconds} seconds; make it smaller."]}) from None
+                raise _refused(f"Building this graph takes longer than {seconds} seconds; make it smaller.") from None
             except ChildDied:
-                self._renew()
-                raise Unavailable("The graph could not be compiled now; try again in a moment.") from None
+                raise _refused("Keras broke down while building this graph; make it smaller or simpler.") from None
             finally:
                 self._free.append(key)
 
+    async def _call(self, key: str, arguments: dict[str, Any]) -> Answer:
+        """Raises what the child raises. A child that was gone before the call, or died of another cause, gets a
+        successor: what one graph does to two children in a row is the graph's doing."""
+        for attempt in (1, 2):
+            started = False
+            try:
+                async with self.pool.child(_BACKEND, key=key) as child:
+                    started = True
+                    return await child.call("compile", arguments, seconds=self._settings.compile_seconds)
+            except (ChildOutOfMemory, ChildTimedOut):
+                self._renew()
+                raise
+            except ChildDied:
+                if not started:
+                    raise Unavailable("The graph could not be compiled now; try again in a moment.") from None
+                if attempt == 2:
+                    self._renew()
+                    raise
+        raise AssertionError("unreachable")
+
     def _renew(self) -> None:
-        """A child was lost: have another one ready before it is needed."""
+        """Has children ready before they are needed: at first, and when one was lost."""
         task = asyncio.ensure_future(self.warm())
         self._renewals.add(task)
         task.add_done_callback(self._renewals.discard)
 
 
-_TOO_MUCH_MEMORY = "Building this graph needs too much memory; make its layers or shapes smaller."
 _compilers: WeakKeyDictionary[asyncio.AbstractEventLoop, Compiler] = WeakKeyDictionary()
 
 
@@ -133,6 +158,10 @@ def compiler() -> Compiler:
         )
         _compilers[loop] = Compiler(ChildPool(options), chosen)
     return _compilers[loop]
+
+
+def _refused(text: str) -> BadRequest:
+    return BadRequest({"nodes": [text]})
 
 
 def content_key(nodes: Any, edges: Any) -> bytes:

@@ -81,8 +81,14 @@ class Graph:
 
 
 def _defaults() -> dict[str, Any]:
-    return {"task": "", "framework": "tf-keras", "framework_version": "", "status": "draft", "description": "",
-            "metadata": {}}
+    return {
+        "task": "",
+        "framework": "tf-keras",
+        "framework_version": "",
+        "status": "draft",
+        "description": "",
+        "metadata": {},
+    }
 
 
 def _read_fields(sent: Mapping[str, Any], problems: dict[str, Any], *, name_required: bool) -> dict[str, Any]:
@@ -124,10 +130,12 @@ def _kept(
         known = old.get(item.get("id", ""))
         shown = {key: item.get(key) if item.get(key) is not None else defaults.get(key) for key in keys}
         same = known is not None and all(known[key] == shown[key] for key in keys)
-        kept.append({
-            **shown,
-            "stable_id": known["stable_id"] if known else str(uuid.uuid4()),
-            "created_at": known["created_at"] if known else at,
-            "updated_at": known["updated_at"] if known and same else at,
-        })
+        kept.append(
+            {
+                **shown,
+                "stable_id": known["stable_id"] if known else str(uuid.uuid4()),
+                "created_at": known["created_at"] if known else at,
+                "updated_at": known["updated_at"] if known and same else at,
+            }
+        )
     return tuple(kept)

@@ -90,7 +90,9 @@ def legacy_calls(inbound: list[Any], names: set[str]) -> list[Called]:
         if not isinstance(entries, list) or not all(_is_reference(entry, names) for entry in entries):
             raise _refused("An entry of inbound_nodes does not read as [layer, node, tensor].")
         call = Called()
-        call.feeds += _feeds(0, [((index,), _tensor(entry[:3])) for index, entry in enumerate(entries)], single_is_bare=True)
+        call.feeds += _feeds(
+            0, [((index,), _tensor(entry[:3])) for index, entry in enumerate(entries)], single_is_bare=True
+        )
         for key, value in _legacy_kwargs(entries).items():
             tensors = list(_legacy_tensors(value, (), names))
             if tensors:
@@ -126,7 +128,9 @@ def _tensor(history: Any) -> tuple[str, int, int]:
         not isinstance(history, list)
         or len(history) != 3
         or not isinstance(history[0], str)
-        or not all(isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1000 for number in history[1:])
+        or not all(
+            isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1000 for number in history[1:]
+        )
     ):
         raise _refused("A tensor in inbound_nodes does not say its layer, node and number.")
     return history[0], history[1], history[2]

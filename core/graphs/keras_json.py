@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from core.base.errors import BadRequest, TooLarge
 from core.base.settings import settings
 from core.catalog.catalog import catalog
-from core.graphs import layout
+from core.graphs import layout, wrapped
 from core.graphs.inbound import Feed, legacy_calls, modern_calls, output_tensors
 from core.graphs.nodes import MODELS, find_layer
 
@@ -59,7 +60,9 @@ class _Reader:
         if depth > _DEEPEST:
             raise _refused(f"Models are nested more than {_DEEPEST} deep.")
         config = model.get("config")
-        layers = config if isinstance(config, list) else (config or {}).get("layers") if isinstance(config, dict) else None
+        layers = (
+            config if isinstance(config, list) else (config or {}).get("layers") if isinstance(config, dict) else None
+        )
         if not isinstance(layers, list) or not all(_is_layer(layer) for layer in layers):
             raise _refused("The model has no list of layers, each with class_name and config.")
         self._made += len(layers)
@@ -76,7 +79,7 @@ class _Reader:
             if shape is not None:
                 nodes.insert(0, self._synthesized(shape))
         ids = [node["id"] for node in nodes]
-        edges = [self._edge(Feed(source, 0, 0, 0, None), target, 0) for source, target in zip(ids, ids[1:], strict=False)]
+        edges = [self._edge(Feed(source, 0, 0, 0, None), target, 0) for source, target in pairwise(ids)]
         return self._placed(nodes, edges), edges
 
     def _functional(self, layers: list[Any], config: Config, depth: int) -> Any:
@@ -115,7 +118,7 @@ class _Reader:
         elif type_name.startswith("ops."):
             params = {key: value for key, value in config.items() if key not in ("name", "dtype") and value is not None}
         else:
-            params, noted = _declared(type_name, config)
+            params, noted = _declared(type_name, wrapped.plain(type_name, label, config))
             if noted:
                 notes["keras"] = noted
         return {"id": self._id(type_name), "type": type_name, "label": label, "params": params, "notes": notes}
@@ -124,8 +127,13 @@ class _Reader:
         params: dict[str, Any] = {"shape": shape[1:]}
         if shape[0] is not None:
             params["batch_size"] = shape[0]
-        return {"id": self._id("InputLayer"), "type": "InputLayer", "label": "", "params": params,
-                "notes": {"synthesized": True}}
+        return {
+            "id": self._id("InputLayer"),
+            "type": "InputLayer",
+            "label": "",
+            "params": params,
+            "notes": {"synthesized": True},
+        }
 
     def _id(self, type_name: str) -> str:
         self._counter = getattr(self, "_counter", 0) + 1
@@ -142,18 +150,24 @@ class _Reader:
         positions = layout.place([node["id"] for node in nodes], ((edge["source"], edge["target"]) for edge in edges))
         return [{**node, "position": positions[node["id"]]} for node in nodes]
 
-    def _note_ends(self, nodes: dict[str, dict[str, Any]], config: Config, outputs: Any, shift: Any,
-                   edges: list[dict[str, Any]]) -> None:
+    def _note_ends(
+        self, nodes: dict[str, dict[str, Any]], config: Config, outputs: Any, shift: Any, edges: list[dict[str, Any]]
+    ) -> None:
         """Notes the order and structure of inputs and outputs, where the drawing alone would give another."""
         inputs = output_tensors(config.get("input_layers"), "input_layers")
         drawn = [name for name, node in nodes.items() if node["type"] == "InputLayer"]
-        if [feed.source for feed in inputs] != drawn or any(isinstance(step, str) for feed in inputs for step in feed.path or ()):
+        if [feed.source for feed in inputs] != drawn or any(
+            isinstance(step, str) for feed in inputs for step in feed.path or ()
+        ):
             for feed in inputs:
                 if feed.source in nodes:
                     nodes[feed.source]["notes"]["input"] = list(feed.path or [0])
         used = {edge["source"] for edge in edges}
         sinks = [name for name, node in nodes.items() if node["id"] not in used]
-        plain = all(feed.output == 0 and len(feed.path or ()) < 2 and not isinstance((feed.path or (0,))[0], str) for feed in outputs)
+        plain = all(
+            feed.output == 0 and len(feed.path or ()) < 2 and not isinstance((feed.path or (0,))[0], str)
+            for feed in outputs
+        )
         single = all(_surely_single(nodes[name]) for name in sinks)
         if plain and single and [feed.source for feed in outputs] == sinks:
             return
@@ -167,7 +181,9 @@ class _Reader:
 
 
 def _is_layer(layer: Any) -> bool:
-    return isinstance(layer, dict) and isinstance(layer.get("class_name"), str) and isinstance(layer.get("config"), dict)
+    return (
+        isinstance(layer, dict) and isinstance(layer.get("class_name"), str) and isinstance(layer.get("config"), dict)
+    )
 
 
 def _type_of(layer: Config) -> str:
@@ -183,10 +199,15 @@ def _type_of(layer: Config) -> str:
         return name
     foreign = isinstance(module, str) and not (module == "keras" or module.startswith("keras."))
     if foreign or ">" in name:
-        raise _refused(f"Layer '{label}' is a custom {name} from {module or name.split('>')[0]}; only Keras's own layers can be imported.")
+        raise _refused(
+            f"Layer '{label}' is a custom {name} from {module or name.split('>')[0]};"
+            " only Keras's own layers can be imported."
+        )
     entry = find_layer(name)
     if entry is None:
-        raise _refused(f"Layer '{label}' is a {name}, which is not a layer of Keras {catalog().versions['keras_version']}.")
+        raise _refused(
+            f"Layer '{label}' is a {name}, which is not a layer of Keras {catalog().versions['keras_version']}."
+        )
     if entry["refused"]:
         raise _refused(f"Layer '{label}': {entry['refused']}")
     return entry["name"]

@@ -91,9 +91,9 @@ def _read(position: int, value: Any, problems: Problems) -> Node | None:
 
 
 def check_node(node: Node, problems: Problems) -> CheckedNode | None:
-    """The node with its parameters converted; None where its type already is the problem."""
+    """The node with its parameters converted, not yet named; None where its type already is the problem."""
     if node.is_model:
-        model: CheckedNode = {"id": node.id, "type": node.type, "label": node.label, "params": {}}
+        model: CheckedNode = {"id": node.id, "type": node.type, "label": node.label, "name": "", "params": {}}
         frozen = isinstance(node.notes.get("keras"), dict) and node.notes["keras"].get("trainable") is False
         return {**model, "extras": {"trainable": False}} if frozen else model
     if node.type.startswith("ops."):
@@ -109,7 +109,7 @@ def check_node(node: Node, problems: Problems) -> CheckedNode | None:
     converted, extras, wrong = convert_config(entry, config)
     for name, text in wrong.items():
         problems.param(node.id, name, text)
-    checked: CheckedNode = {"id": node.id, "type": entry["name"], "label": node.label, "params": converted}
+    checked: CheckedNode = {"id": node.id, "type": entry["name"], "label": node.label, "name": "", "params": converted}
     extras |= _deliberate_nones(node, entry)
     if extras:
         checked["extras"] = extras
@@ -163,7 +163,7 @@ def _check_operation(node: Node, problems: Problems) -> CheckedNode | None:
     for name, spec in specs.items():
         if "default" not in spec and name not in kept:
             problems.param(node.id, name, f"{name} is required.")
-    return {"id": node.id, "type": node.type, "label": node.label, "params": kept}
+    return {"id": node.id, "type": node.type, "label": node.label, "name": "", "params": kept}
 
 
 def _is_data(value: Any, depth: int = 0) -> bool:

@@ -45,9 +45,7 @@ def convert_value(spec: Entry, value: Any, depth: int = 0) -> Any:
     raise BadValue("This cannot be set from a graph; leave it empty.")
 
 
-def convert_config(
-    entry: Entry, config: Mapping[str, Any], depth: int = 0
-) -> tuple[Config, Config, dict[str, str]]:
+def convert_config(entry: Entry, config: Mapping[str, Any], depth: int = 0) -> tuple[Config, Config, dict[str, str]]:
     """A layer's or object's config: its parameters, its extras, and what is wrong with which parameter.
 
     Parameters at their default are left out, undeclared names dropped. The extras are `trainable` and
@@ -99,7 +97,7 @@ def _is_default(spec: Entry, converted: Any) -> bool:
     default = spec["default"]
     if isinstance(default, str) and spec["param_type"].startswith("tuple"):
         default = convert(spec, default)
-    return type(default) is type(converted) and default == converted or (
+    return (type(default) is type(converted) and default == converted) or (
         spec["param_type"] == "float" and not isinstance(converted, str | list | bool) and default == converted
     )
 

@@ -53,10 +53,11 @@ def shown(value: Any) -> str:
 
 
 def as_int(value: Any) -> int:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # Keras 2 wrote an axis as a list of one
     if isinstance(value, str):
         value = _number(value, "a whole number such as 32")
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    if isinstance(value, bool) or not whole:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         raise BadValue(f"Expected a whole number such as 32, got {shown(value)}.")
     if abs(value) > _LARGEST:
         raise BadValue(f"{shown(value)} is too large a number.")

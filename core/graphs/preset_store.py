@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 from azure.data.tables.aio import TableClient
@@ -66,7 +65,9 @@ class PresetStore:
 
     async def _insert(self, preset: Preset) -> None:
         current = {**shipped(), **await self._stored()}
-        taken = any(other.slug == preset.slug and other.id != preset.id for other in current.values() if not other.deleted)
+        taken = any(
+            other.slug == preset.slug and other.id != preset.id for other in current.values() if not other.deleted
+        )
         try:
             if taken:
                 raise Conflict("taken")
@@ -87,13 +88,17 @@ class PresetStore:
 
 
 def _row(preset: Preset) -> tables.Row:
-    packed = blobs.pack(preset.graph)
+    packed = blobs.pack({key: getattr(preset, key) for key in _IN_DOCUMENT})
     if len(packed) > blobs.INLINE_LIMIT:
-        raise TooLarge("The preset's graph is too large; a preset packs into 60 KiB at most.")
-    values: dict[str, Any] = {field.name: getattr(preset, field.name) for field in fields(preset) if field.name != "graph"}
+        raise TooLarge("The preset is too large; it may pack into 60 KiB at most.")
+    values: dict[str, Any] = {key: getattr(preset, key) for key in _IN_ROW}
     return {"PartitionKey": _PARTITION, "RowKey": preset.slug, **values, "document": packed}
 
 
 def _preset(row: tables.Row) -> Preset:
-    names = [field.name for field in fields(Preset) if field.name != "graph"]
-    return Preset(graph=blobs.unpack(row["document"]), **{name: row[name] for name in names})
+    return Preset(**blobs.unpack(row["document"]), **{key: row[key] for key in _IN_ROW})
+
+
+# Texts of people may be any Unicode, which a property of a row may not.
+_IN_DOCUMENT = ("name", "description", "graph")
+_IN_ROW = ("id", "slug", "created_at", "updated_at", "deleted")

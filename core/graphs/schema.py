@@ -7,11 +7,12 @@ from typing import Any
 
 from core.base.errors import BadRequest, TooLarge
 from core.base.settings import settings
+from core.graphs.attention import spread_attention
 from core.graphs.checked import CheckedGraph, CheckedNode
 from core.graphs.naming import layer_names
 from core.graphs.nodes import Node, call_arguments, check_node, own_input_shape, read_nodes
 from core.graphs.problems import Problems
-from core.graphs.topology import Call, Wire, call_order, read_wire
+from core.graphs.topology import Wire, call_order, read_wire
 
 _DEEPEST_MODEL = 5
 
@@ -59,6 +60,7 @@ def _check(nodes: Any, edges: Any, complete: bool, depth: int, problems: Problem
         if node.is_model:
             _check_model(node, checked[node.id], complete, depth, problems)
     wires = _wires(read, nodes, edges, problems)
+    wires = spread_attention(read, wires)
     calls = _calls(read, wires, problems)
     titles = {node.id: node.title for node in read}
     order = call_order([node.id for node in read], calls, wires, titles, problems)
@@ -74,7 +76,7 @@ def _check(nodes: Any, edges: Any, complete: bool, depth: int, problems: Problem
     for node, name in zip(kept, names, strict=True):
         node["name"] = name
         node["params"].pop("name", None)
-    _check_ends(read, wires, complete, problems)
+    _check_ends(read, wires, calls, complete, problems)
     return {"nodes": kept, "edges": [wire.as_json() for wire in wires], "order": order}
 
 
@@ -85,7 +87,11 @@ def _wires(read: list[Node], nodes: Any, edges: Any, problems: Problems) -> list
         problems.edge("Send the edges as a list.")
         return []
     known = {node.id for node in read}
-    sent = {node["id"] for node in nodes if isinstance(node, dict) and isinstance(node.get("id"), str)} if isinstance(nodes, list) else set[str]()
+    sent = (
+        {node["id"] for node in nodes if isinstance(node, dict) and isinstance(node.get("id"), str)}
+        if isinstance(nodes, list)
+        else set[str]()
+    )
     wires: list[Wire] = []
     seen: set[str] = set()
     for position, edge in enumerate(edges, 1):
@@ -201,15 +207,20 @@ def _check_model(node: Node, checked: CheckedNode, complete: bool, depth: int, p
     checked["model"] = dict(model)
 
 
-def _check_ends(read: list[Node], wires: list[Wire], complete: bool, problems: Problems) -> None:
+def _check_ends(read: list[Node], wires: list[Wire], calls: dict[str, int], complete: bool, problems: Problems) -> None:
     """At least one node where data comes in, and one where a result goes out."""
     if not read:
         return
     if complete and all(node.is_input for node in read):
         problems.graph("The graph has only inputs: add a layer and connect an Input to it.")
+        return
     fed = {wire.target for wire in wires}
-    used = {wire.source for wire in wires}
+    used = {(wire.source, wire.source_call) for wire in wires}
+    for node in read:
+        if complete and node.is_input and (node.id, 0) not in used and not node.notes.get("outputs"):
+            problems.node(node.id, f"{node.title} leads nowhere: connect it to a layer or remove it.")
+    leads_on = all((node.id, call) in used for node in read for call in range(calls[node.id]))
     if all(node.id in fed for node in read):
         problems.graph("The graph has no input: add an Input node and connect it to the first layer.")
-    if all(node.id in used for node in read) and not any(node.notes.get("outputs") for node in read):
+    if leads_on and not any(node.notes.get("outputs") for node in read):
         problems.graph("The graph has no output: the last layer must not lead back into the graph.")

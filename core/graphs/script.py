@@ -98,9 +98,7 @@ class _Functions:
 class _Body:
     """The statements that build one model."""
 
-    def __init__(
-        self, functions: _Functions, model: Mapping[str, Any], counts: Mapping[str, int], prefix: str
-    ) -> None:
+    def __init__(self, functions: _Functions, model: Mapping[str, Any], counts: Mapping[str, int], prefix: str) -> None:
         self._functions = functions
         self._model = model
         self._counts = counts
@@ -242,7 +240,11 @@ class _Body:
         for node_id, call in self._model["order"]:
             node = self._nodes[node_id]
             if "outputs" in node:
-                named += [(item["path"], self._tensor(node_id, call, item["output"])) for item in node["outputs"] if item["call"] == call]
+                named += [
+                    (item["path"], self._tensor(node_id, call, item["output"]))
+                    for item in node["outputs"]
+                    if item["call"] == call
+                ]
             elif (node_id, call) not in used:
                 tensors = [self._tensor(node_id, call, index) for index in range(self._output_count(node))]
                 (unused_inputs if node["type"] in ("Input", "InputLayer") else loose).extend(tensors)

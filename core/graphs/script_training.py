@@ -22,7 +22,7 @@ def load_data(path):
     y = [arrays[name] for name in sorted(arrays.files) if name.startswith("y")]
     return x[0] if len(x) == 1 else x, y[0] if len(y) == 1 else y
 '''
-_MAIN = '''
+_MAIN = """
 
 def main():
     model = build_model_py()
@@ -40,7 +40,7 @@ def main():
 
 if __name__ == "__main__":
     main()
-'''
+"""
 
 
 def training_code(checked: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

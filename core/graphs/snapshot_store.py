@@ -110,7 +110,9 @@ class SnapshotStore:
 
     async def _write(self, snapshot: Snapshot) -> tables.Row:
         name = f"{snapshot.owner}/snapshots/{snapshot.id}/{new_id()}.json.gz"
-        packed = await blobs.write_document(self._storage.graphs, name, snapshot.payload)
+        packed = await blobs.write_document(
+            self._storage.graphs, name, {"label": snapshot.label, "payload": snapshot.payload}
+        )
         return {
             "PartitionKey": snapshot.owner,
             "RowKey": KEY_PREFIX + snapshot.id,
@@ -122,15 +124,15 @@ class SnapshotStore:
     async def _snapshot(self, row: tables.Row) -> Snapshot:
         inline = row["inline"]
         if inline:
-            payload = blobs.unpack(inline)
+            document = blobs.unpack(inline)
         else:
-            payload = await blobs.read_document(self._storage.graphs, row["blob"])
+            document = await blobs.read_document(self._storage.graphs, row["blob"])
         fields = {key: row[key] for key in _IN_ROW}
         snapshot_id = row["RowKey"].removeprefix(KEY_PREFIX)
-        return Snapshot(id=snapshot_id, owner=row["PartitionKey"], payload=payload, **fields)
+        return Snapshot(id=snapshot_id, owner=row["PartitionKey"], **document, **fields)
 
     async def _table(self) -> TableClient:
         return await tables.table(self._storage.tables, TABLE)
 
 
-_IN_ROW = ("graph", "label", "created_at", "updated_at")
+_IN_ROW = ("graph", "created_at", "updated_at")

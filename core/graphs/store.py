@@ -1,7 +1,8 @@
 """Graphs in storage: a row for each, and its drawing as compressed JSON in a blob of its revision.
 
 A blob is written once and never changed; the row says which one counts. So a reader sees the whole of
-one save or the whole of another. Small drawings are in the row as well, and a list is one query.
+one save or the whole of another. Small drawings are in the row as well, and a list is one query. The
+row has no property that holds a text of a person: such a text may be any Unicode, a property may not.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ class GraphStore:
         return await tables.table(self._storage.tables, TABLE)
 
 
-_IN_ROW = ("id", "name", "status", "created_at", "updated_at")
+_IN_ROW = ("id", "created_at", "updated_at")
 
 
 def _not_found() -> NotFound:

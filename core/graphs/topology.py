@@ -82,8 +82,9 @@ def _path(value: Any) -> Any:
     return tuple(value)
 
 
-def call_order(node_ids: list[str], calls: Mapping[str, int], wires: list[Wire], titles: Mapping[str, str],
-               problems: Problems) -> list[Call]:
+def call_order(
+    node_ids: list[str], calls: Mapping[str, int], wires: list[Wire], titles: Mapping[str, str], problems: Problems
+) -> list[Call]:
     """All calls so that each comes after those it gets tensors from; nodes keep their order otherwise."""
     waiting: dict[Call, int] = {(node, call): 0 for node in node_ids for call in range(calls[node])}
     feeds: dict[Call, list[Call]] = {}
@@ -123,6 +124,6 @@ def _loop(stuck: set[Call], feeds: Mapping[Call, list[Call]]) -> list[Call]:
     while current not in seen:
         seen.append(current)
         current = feeders[current]
-    loop = seen[seen.index(current) :] + [current]
+    loop = [*seen[seen.index(current) :], current]
     loop.reverse()
     return loop if len(loop) <= 12 else [*loop[:11], loop[-1]]

@@ -12,6 +12,7 @@ import pytest
 from core.base.errors import BadRequest
 from core.base.settings import Settings
 from core.graphs.compile import Compiler, content_key
+from core.keras_worker.pool import ChildPool, PoolOptions
 from tests.harness import chain
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -62,6 +63,27 @@ async def test_a_shared_layer_counts_once(compiler: Compiler) -> None:
     assert (await compiler.compile(nodes, edges))["parameter_count"] == 20
 
 
+@pytest.mark.parametrize("inputs", [1, 2, 3])
+async def test_plain_edges_into_attention_are_query_value_and_key(compiler: Compiler, inputs: int) -> None:
+    nodes = [{"id": f"i{number}", "type": "Input", "params": {"shape": "(5, 4)"}} for number in range(inputs)]
+    edges = [{"id": f"e{number}", "source": f"i{number}", "target": "a"} for number in range(inputs)]
+    nodes.append({"id": "a", "type": "MultiHeadAttention", "params": {"num_heads": 2, "key_dim": 3}})
+    assert (await compiler.compile(nodes, edges))["output_shape"] == [[None, 5, 4]]
+
+
+async def test_an_output_without_size_is_refused(compiler: Compiler) -> None:
+    found = await problems(compiler, ("Input", {"shape": "(28, 28)"}), ("MaxPooling1D", {"pool_size": 40}))
+    assert "would be empty" in found["nodes"]["n1"][0]
+
+
+async def test_an_input_that_leads_nowhere_is_named(compiler: Compiler) -> None:
+    nodes, edges = drawn(("Input", {"shape": "(4,)"}), ("Dense", {"units": 4}))
+    nodes.append({"id": "loose", "type": "Input", "label": "second", "params": {"shape": "(4,)"}})
+    with pytest.raises(BadRequest) as caught:
+        await compiler.compile(nodes, edges)
+    assert caught.value.body["nodes"]["loose"] == ["Input 'second' leads nowhere: connect it to a layer or remove it."]
+
+
 async def test_thirty_billion_parameters_take_no_memory(compiler: Compiler) -> None:
     wide = ("Dense", {"units": 100_000})
     answer = await compiler.compile(*drawn(("Input", {"shape": "(100000,)"}), wide, wide, wide))
@@ -99,12 +121,30 @@ async def test_a_graph_that_would_exhaust_memory_is_refused_in_words(compiler: C
 
 async def test_a_graph_that_takes_too_long_costs_only_its_child(compiler: Compiler) -> None:
     slow = Compiler(compiler.pool, Settings(compile_seconds=1, compile_children=1))
-    units = [("Dense", {"units": 3})] * 1990
+    layers = [("Bidirectional", {"layer": "LSTM(3, return_sequences=True)"})] * 1990
     with pytest.raises(BadRequest) as caught:
-        await slow.compile(*drawn(("Input", {"shape": "(3,)"}), *units))
+        await slow.compile(*drawn(("Input", {"shape": "(4, 3)"}), *layers))
     assert "longer than 1 seconds" in str(caught.value.body)
     answer = await compiler.compile(*drawn(("Input", {"shape": "(3,)"}), ("Dense", {"units": 2})))
     assert answer["parameter_count"] == 8
+
+
+async def test_a_child_that_was_killed_is_replaced(compiler: Compiler) -> None:
+    await compiler.warm()
+    for child in compiler.pool.state()["idle"]:
+        psutil.Process(child["pid"]).kill()
+    answer = await compiler.compile(*drawn(("Input", {"shape": "(3,)"}), ("Dense", {"units": 41})))
+    assert answer["parameter_count"] == 164
+
+
+async def test_compiles_where_children_cannot_fork() -> None:
+    pool = ChildPool(PoolOptions(start="spawn"))
+    try:
+        spawned = Compiler(pool, Settings(compile_seconds=60))
+        answer = await spawned.compile(*drawn(("Input", {"shape": "(3,)"}), ("Dense", {"units": 41})))
+        assert answer["parameter_count"] == 164
+    finally:
+        await pool.close()
 
 
 async def test_answers_and_refusals_are_remembered_by_content(compiler: Compiler) -> None:

@@ -53,6 +53,11 @@ def test_layer_looks_the_same_without_tensorflow(name: str, walks: dict[str, dic
     assert _settled(light) == _settled(real)
 
 
+def test_the_summary_is_keras_s_own_cell_by_cell(walks: dict[str, dict[str, Any]]) -> None:
+    for walk in walks.values():
+        assert [name for name, answer in walk["answers"].items() if not answer.get("cells_as_keras")] == []
+
+
 def test_the_light_backend_never_loads_tensorflow(walks: dict[str, dict[str, Any]]) -> None:
     assert not walks["numpy"]["tensorflow_loaded"]
     assert walks["tensorflow"]["tensorflow_loaded"]

@@ -6,8 +6,27 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from typing import Any
+
+
+def _cells(summary: str) -> list[list[str]]:
+    """The table's cells, and the lines around it."""
+    return [
+        [cell.strip() for cell in re.split("[│┃]", line)]
+        for line in summary.splitlines()
+        if "━" not in line and "─" not in line
+    ]
+
+
+def _keras_summary(model: Any) -> str:
+    """Keras's own summary, in a terminal so wide that nothing wraps."""
+    os.environ["COLUMNS"] = "2000"
+    lines: list[str] = []
+    model.summary(line_length=2000, print_fn=lines.append)
+    return "\n".join(lines).rstrip()
 
 
 def main(backend: str) -> None:
@@ -19,7 +38,7 @@ def main(backend: str) -> None:
     from core.graphs.schema import check_graph
     from core.keras_worker.build import build_model
     from core.keras_worker.errors import Refused
-    from core.keras_worker.summary import describe
+    from core.keras_worker.summary import describe, summary_text
     from tests.unit.compile.recipes import RECIPES, drawing
 
     answers: dict[str, Any] = {}
@@ -27,6 +46,7 @@ def main(backend: str) -> None:
         try:
             model = build_model(check_graph(*drawing(name)))
             answers[name] = {**describe(model), "config": json.loads(model.to_json())}
+            answers[name]["cells_as_keras"] = _cells(summary_text(model)) == _cells(_keras_summary(model))
         except BadRequest as refused:
             answers[name] = {"problems": refused.body}
         except Refused as refused:

@@ -13,6 +13,7 @@ import pytest
 from core.base.errors import BadRequest
 from core.graphs.compile import Compiler
 from core.graphs.keras_json import import_model
+from core.graphs.preset import Preset, shipped
 from core.graphs.schema import check_graph
 from core.keras_worker.environment import child_environment
 
@@ -48,6 +49,15 @@ async def test_graph_to_keras_to_graph_is_the_same_drawing(
     checked, facts = await compiler.facts(drawn["nodes"], drawn["edges"], name)
     again = import_model(json.loads(facts["model_json"]))
     assert _by_name(check_graph(again["nodes"], again["edges"])) == _by_name(checked)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("preset", shipped().values(), ids=lambda preset: preset.slug)
+async def test_a_drawing_that_goes_through_keras_is_the_same_model(preset: Preset, compiler: Compiler) -> None:
+    _, facts = await compiler.facts(preset.graph["nodes"], preset.graph["edges"], "net")
+    again = import_model(json.loads(facts["model_json"]))
+    _, facts_again = await compiler.facts(again["nodes"], again["edges"], "net")
+    assert _essence(json.loads(facts_again["model_json"])) == _essence(json.loads(facts["model_json"]))
 
 
 def test_nodes_have_the_parameters_and_positions_of_the_contract(keras_models: dict[str, Any]) -> None:
