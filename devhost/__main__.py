@@ -18,7 +18,7 @@ def main() -> int:
     try:
         asyncio.run(serve(Options.parse()))
     except HostError as error:
-        print(f"devhost: {error}", file=sys.stderr)
+        sys.stderr.write(f"devhost: {error}\n")
         return 1
     return 0
 

@@ -16,9 +16,7 @@ class DataLock:
             self._db.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             self._db.close()
-            raise HostError(
-                f"another devhost already uses the data folder {folder}; give --data another."
-            ) from error
+            raise HostError(f"another devhost already uses the data folder {folder}; give --data another.") from error
 
     def release(self) -> None:
         """Gives the folder free."""

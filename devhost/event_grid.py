@@ -17,22 +17,15 @@ async def receive_events(request: web.BaseRequest, triggers: BlobTriggers) -> we
     function = name[len(_PREFIX) :] if name.lower().startswith(_PREFIX) else name
     if request.method == "OPTIONS":
         # The handshake of CloudEvents.
-        return web.Response(
-            headers={"WebHook-Allowed-Origin": request.headers.get("WebHook-Request-Origin", "*")}
-        )
+        return web.Response(headers={"WebHook-Allowed-Origin": request.headers.get("WebHook-Request-Origin", "*")})
     try:
         parsed = json.loads(await request.read())
         events: list[dict[str, Any]] = parsed if isinstance(parsed, list) else [parsed]
         for event in events:
             if event.get("eventType") == _VALIDATION:
                 code = event["data"]["validationCode"]
-                return web.Response(
-                    text=json.dumps({"validationResponse": code}), content_type="application/json"
-                )
-        found = [
-            triggers.announce(function, event["data"]["url"], event["data"].get("eTag", ""))
-            for event in events
-        ]
+                return web.Response(text=json.dumps({"validationResponse": code}), content_type="application/json")
+        found = [triggers.announce(function, event["data"]["url"], event["data"].get("eTag", "")) for event in events]
     except (ValueError, KeyError, TypeError, AttributeError):
         return web.Response(status=400)
     return web.Response(status=202 if all(found) else 404)

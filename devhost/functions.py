@@ -69,9 +69,7 @@ def _read(description: dict[str, Any], settings: Settings) -> Function:
         kind = binding["type"].lower()
         if kind in _TRIGGERS:
             trigger = {
-                key: settings.substitute(value)
-                if isinstance(value, str) and key not in _AS_WRITTEN
-                else value
+                key: settings.substitute(value) if isinstance(value, str) and key not in _AS_WRITTEN else value
                 for key, value in binding.items()
             }
         elif kind not in _OTHERS:

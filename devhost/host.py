@@ -10,8 +10,9 @@ from aiohttp import web
 
 from devhost.cors import Cors
 from devhost.data_lock import DataLock
-from devhost.durable.api import DurableApi, Links
+from devhost.durable.api import DurableApi
 from devhost.durable.engine import Engine
+from devhost.durable.links import Links
 from devhost.durable.store import Store
 from devhost.errors import HostError
 from devhost.event_grid import receive_events
@@ -36,9 +37,7 @@ _DATABASE = "devhost.db"
 class Host:
     """One host on one data folder and one port; made and run inside a loop."""
 
-    def __init__(
-        self, options: Options, settings: Settings, host_file: HostFile, sock: socket.socket
-    ) -> None:
+    def __init__(self, options: Options, settings: Settings, host_file: HostFile, sock: socket.socket) -> None:
         self._options = options
         self._host_file = host_file
         self._socket = sock
@@ -46,9 +45,7 @@ class Host:
         self._store = Store(options.data / _DATABASE, options.full_sync)
         keys = Keys(options.data, options.enable_auth)
         links = Links(self.origin, host_file.hub_name, keys.system("durabletask_extension"))
-        self._supervisor = Supervisor(
-            options.app, host_file, _for_worker(settings, options, sock), links.binding()
-        )
+        self._supervisor = Supervisor(options.app, host_file, _for_worker(settings, options, sock), links.binding())
         self._supervisor.on_functions = self._use
         self._engine = Engine(self._store, self._supervisor, host_file)
         self._blobs = BlobTriggers(self._store, self._supervisor, settings, host_file)
@@ -86,7 +83,9 @@ class Host:
         """Serves until `stopped` is set; raises HostError when the app cannot be served."""
         watcher: asyncio.Task[None] | None = None
         try:
-            functions = await self._supervisor.start()
+            functions = await self._start_worker(stopped)
+            if functions is None:
+                return
             # Orders left in the database may use the durable client at once: requests must be served before.
             self._http.routes = RouteTable(functions.of("httptrigger"), self._host_file.route_prefix)
             await self._http.start(self._socket)
@@ -94,7 +93,8 @@ class Host:
             self._engine.start()
             if self._options.watch:
                 watcher = asyncio.get_running_loop().create_task(self._reload_on_change())
-            print(f"ready {self.origin}", flush=True)
+            sys.stdout.write(f"ready {self.origin}\n")
+            sys.stdout.flush()
             await stopped.wait()
         finally:
             if watcher is not None:
@@ -105,6 +105,18 @@ class Host:
             await self._engine.stop()
             await self._supervisor.stop()
             self._store.close()
+
+    async def _start_worker(self, stopped: asyncio.Event) -> Functions | None:
+        """The functions of the app; None when the host was stopped before they were known."""
+        starting = asyncio.ensure_future(self._supervisor.start())
+        stopping = asyncio.ensure_future(stopped.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if starting.done():
+            return starting.result()
+        starting.cancel()
+        await asyncio.wait((starting,))
+        return None
 
     async def _use(self, functions: Functions) -> None:
         self._engine.functions = functions
@@ -156,11 +168,7 @@ async def serve(options: Options) -> None:
     host_file = HostFile.load(options.app, settings)
     lock = DataLock(options.data)
     try:
-        port = (
-            options.port
-            if options.port is not None
-            else int(settings.host.get("LocalHttpPort", _DEFAULT_PORT))
-        )
+        port = options.port if options.port is not None else int(settings.host.get("LocalHttpPort", _DEFAULT_PORT))
         sock = _bind(port)
         try:
             await Host(options, settings, host_file, sock).run(stopped)

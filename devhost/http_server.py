@@ -45,6 +45,7 @@ class HttpServer:
             access_log=None,
             auto_decompress=False,
         )
+        self._listener: asyncio.Server | None = None
         self.routes = RouteTable([], "")
 
     def mount(self, prefix: str, handler: Handler) -> None:
@@ -53,10 +54,15 @@ class HttpServer:
 
     async def start(self, sock: socket.socket) -> None:
         """Begins to accept connections."""
-        await asyncio.get_running_loop().create_server(self._server, sock=sock, backlog=1024)
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._server, sock=sock, backlog=1024)
 
     async def stop(self) -> None:
         """Closes connections; running requests get a moment."""
+        if self._listener is not None:
+            self._listener.close()
+        # Idle connections are told to end; without this each would wait for the timeout below.
+        self._server.pre_shutdown()
         await self._server.shutdown(timeout=2)
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
@@ -93,9 +99,7 @@ class HttpServer:
             return web.Response(status=401)
         return await self._invoke(request, function, values)
 
-    async def _invoke(
-        self, request: web.BaseRequest, function: Function, values: dict[str, str]
-    ) -> web.StreamResponse:
+    async def _invoke(self, request: web.BaseRequest, function: Function, values: dict[str, str]) -> web.StreamResponse:
         if (request.content_length or 0) > BODY_LIMIT:
             raise web.HTTPRequestEntityTooLarge(BODY_LIMIT, request.content_length or 0)
         if request.headers.get("Expect", "").lower() == "100-continue":

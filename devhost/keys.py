@@ -13,7 +13,7 @@ _HEADER = "x-functions-key"
 
 
 class Keys:
-    """The keys of one data folder (`keys.json`), made on first use: master, default function key, system keys."""
+    """The keys of one data folder (`keys.json`), made on first use: master, default, system keys."""
 
     def __init__(self, data_dir: Path, enabled: bool) -> None:
         self.enabled = enabled

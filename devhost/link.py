@@ -1,6 +1,6 @@
 """Frames between host and worker: a length-prefixed JSON header followed by a raw body.
 
-Two connections make one link, so that a small frame never waits behind a large one. Both ends use this file."""
+Two connections make one link, so that a small frame never waits behind a large one. Both ends use it."""
 
 import asyncio
 import json

@@ -23,29 +23,17 @@ class Options:
     @classmethod
     def parse(cls, arguments: list[str] | None = None) -> "Options":
         """Reads the command line; ends the process with usage text when it is wrong."""
-        parser = argparse.ArgumentParser(
-            "devhost", description="Runs an Azure Functions app (Python v2) locally."
-        )
-        parser.add_argument(
-            "--app", type=Path, default=Path(), help="folder of function_app.py (default: here)"
-        )
+        parser = argparse.ArgumentParser("devhost", description="Runs an Azure Functions app (Python v2) locally.")
+        parser.add_argument("--app", type=Path, default=Path(), help="folder of function_app.py (default: here)")
         parser.add_argument("--port", type=int, help="port on 127.0.0.1, 0 for a free one (default: 7071)")
-        parser.add_argument(
-            "--data", type=Path, help=f"folder of the database (default: {_DEFAULT_DATA} in the app)"
-        )
+        parser.add_argument("--data", type=Path, help=f"folder of the database (default: {_DEFAULT_DATA} in the app)")
         parser.add_argument("--cors", metavar="ORIGIN[,ORIGIN]", help="origins that browsers may call from")
-        parser.add_argument(
-            "--cors-credentials", action="store_true", help="allow credentials across origins"
-        )
+        parser.add_argument("--cors-credentials", action="store_true", help="allow credentials across origins")
         parser.add_argument(
             "--enable-auth", action="store_true", help="check access keys (keys.json in the data folder)"
         )
-        parser.add_argument(
-            "--watch", action="store_true", help="reload the app when one of its files changes"
-        )
-        parser.add_argument(
-            "--full-sync", action="store_true", help="survive power cuts too: fsync every commit"
-        )
+        parser.add_argument("--watch", action="store_true", help="reload the app when one of its files changes")
+        parser.add_argument("--full-sync", action="store_true", help="survive power cuts too: fsync every commit")
         found = parser.parse_args(arguments)
         app = found.app.resolve()
         data = (found.data or app / _DEFAULT_DATA).resolve()

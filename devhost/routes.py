@@ -91,9 +91,6 @@ class RouteTable:
         routes = [_compile(function, prefix) for function in functions]
         self._routes = sorted(routes, key=lambda route: route.rank)
 
-    def __len__(self) -> int:
-        return len(self._routes)
-
     def find(self, method: str, raw_path: str) -> tuple[Function, dict[str, str]] | None:
         """The function for a request and its route values. A wrong method is not found, as on Azure."""
         # An encoded slash is not a separator and stays encoded in the value.

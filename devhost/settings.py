@@ -58,9 +58,7 @@ class Settings:
         def value(match: re.Match[str]) -> str:
             found = self.get(match[1])
             if found is None:
-                raise HostError(
-                    f"%{match[1]}% in '{text}' is not set; add {match[1]} to local.settings.json."
-                )
+                raise HostError(f"%{match[1]}% in '{text}' is not set; add {match[1]} to local.settings.json.")
             return found
 
         return _NAME.sub(value, text)

@@ -1,4 +1,4 @@
-"""Keeps a worker running: starts it, restarts it after a crash, swaps it after an edit, enforces the timeout."""
+"""Keeps a worker running: starts it, restarts it after a crash, swaps it after an edit, ends it when hung."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from devhost.background import Background
 from devhost.errors import HostError, InvocationTimedOut
 from devhost.functions import Function, Functions
 from devhost.host_file import HostFile
@@ -25,9 +26,7 @@ _SWAP_SECONDS = 30.0
 class Supervisor:
     """The one place that calls user code; callers wait while a crashed worker is being replaced."""
 
-    def __init__(
-        self, app_dir: Path, host_file: HostFile, settings: Settings, durable_client: Header
-    ) -> None:
+    def __init__(self, app_dir: Path, host_file: HostFile, settings: Settings, durable_client: Header) -> None:
         self._app_dir = app_dir
         self._host_file = host_file
         self._settings = settings
@@ -36,13 +35,8 @@ class Supervisor:
         self._ready = asyncio.Event()
         self._pause = _FIRST_PAUSE
         self._started = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self.on_functions: Callable[[Functions], Awaitable[None]] | None = None
-
-    @property
-    def worker_pid(self) -> int | None:
-        """Process id of the present worker."""
-        return self._worker.pid if self._worker else None
 
     async def start(self) -> Functions:
         """Starts the first worker; raises HostError when the app cannot be indexed."""
@@ -75,12 +69,7 @@ class Supervisor:
             return
         self._ready.clear()
         _log.error("The worker process ended unexpectedly; starting a new one.")
-        self._spawn(self._restart())
-
-    def _spawn(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.start(self._restart())
 
     async def _restart(self) -> None:
         if asyncio.get_running_loop().time() - self._started > _HEALTHY_SECONDS:
@@ -93,6 +82,10 @@ class Supervisor:
             except HostError as error:
                 _log.error("%s", error)
                 continue
+            if self._ready.is_set():
+                # A reload was faster.
+                await worker.stop()
+                return
             self._take(worker)
             if self.on_functions is not None:
                 await self.on_functions(functions)
@@ -111,12 +104,10 @@ class Supervisor:
             await self.on_functions(functions)
         _log.info("The app was reloaded.")
         if old is not None:
-            self._spawn(self._retire(old))
+            self._background.start(self._retire(old))
 
     async def _retire(self, worker: WorkerProcess) -> None:
-        deadline = asyncio.get_running_loop().time() + _SWAP_SECONDS
-        while worker.is_busy and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.1)
+        await worker.idle(_SWAP_SECONDS)
         await worker.stop()
 
     async def call(self, function: Function, header: Header, body: bytes | bytearray = b"") -> Reply:
@@ -135,7 +126,7 @@ class Supervisor:
             # As in the real host: user code cannot be interrupted, so its process has to go.
             if worker is self._worker and self._ready.is_set():
                 self._ready.clear()
-                self._spawn(self._replace(worker))
+                self._background.start(self._replace(worker))
             message = (
                 f"Timeout value of {self._host_file.function_timeout_text} exceeded by function "
                 f"'Functions.{function.name}' (Id: '{header['invocation']}'). Initiating cancellation."
@@ -151,8 +142,6 @@ class Supervisor:
     async def stop(self) -> None:
         """Ends the worker and everything that would start another."""
         self._ready.clear()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()
         if self._worker is not None:
             await self._worker.stop()

@@ -20,9 +20,7 @@ Reply = tuple[Header, bytes | bytearray]
 _INDEX_SECONDS = 300.0
 _DRAIN_SECONDS = 3.0
 # The worker must not inherit a path to this package: the app could import it, and then depend on it.
-_START = (
-    "import sys; sys.path[0] = {root!r}\nfrom devhost.worker.process import main\nsys.path.pop(0); main()"
-)
+_START = "import sys; sys.path[0] = {root!r}\nfrom devhost.worker.process import main\nsys.path.pop(0); main()"
 
 
 class WorkerProcess:
@@ -44,15 +42,10 @@ class WorkerProcess:
         self._stopping = False
         self.on_exit: Callable[[], None] | None = None
 
-    @property
-    def pid(self) -> int | None:
-        """Process id while the process runs."""
-        return self._process.pid if self._process else None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether an invocation is running."""
-        return bool(self._waiting)
+    async def idle(self, seconds: float) -> None:
+        """Waits until no invocation is running, at most `seconds`."""
+        if self._waiting:
+            await asyncio.wait(list(self._waiting.values()), timeout=seconds)
 
     async def start(self) -> list[dict[str, Any]]:
         """Starts the process; returns the descriptions of the functions, raises HostError."""
@@ -68,6 +61,9 @@ class WorkerProcess:
         except TimeoutError:
             await self.stop()
             raise HostError(f"the app was not indexed within {_INDEX_SECONDS:.0f} s.") from None
+        except asyncio.CancelledError:
+            self.kill()
+            raise
         finally:
             server.close()
         if greeting["op"] == "failed":
@@ -182,7 +178,8 @@ class WorkerProcess:
 
     async def ended(self, grace: float) -> None:
         """Waits until the process has ended and kills it after `grace` seconds."""
-        assert self._process is not None and self._exit is not None
+        assert self._process is not None
+        assert self._exit is not None
         done, _ = await asyncio.wait([self._exit], timeout=grace)
         if not done:
             self._process.kill()

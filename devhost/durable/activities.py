@@ -6,6 +6,7 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from devhost.background import Background
 from devhost.durable import history
 from devhost.durable.call_http import call_http
 from devhost.durable.history import Event
@@ -28,21 +29,19 @@ class Activities:
         self._engine = engine
         self._supervisor = supervisor
         self._slots = asyncio.Semaphore(limit)
-        self._running: dict[int, asyncio.Task[None]] = {}
+        self._running: set[int] = set()
+        self._background = Background()
 
     def start(self, activity: Activity) -> None:
         """Runs a queued activity when there is room."""
         if activity.seq not in self._running:
-            task = asyncio.get_running_loop().create_task(self._run(activity))
-            self._running[activity.seq] = task
-            task.add_done_callback(lambda _: self._running.pop(activity.seq, None))
+            self._running.add(activity.seq)
+            task = self._background.start(self._run(activity))
+            task.add_done_callback(lambda _: self._running.discard(activity.seq))
 
     async def stop(self) -> None:
         """Abandons what is running; the rows stay."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._background.stop()
 
     async def _run(self, activity: Activity) -> None:
         if activity.name == HTTP_ACTIVITY:

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -17,63 +17,15 @@ from devhost.durable.engine import AlreadyRunning, Engine
 from devhost.durable.entities import entity_id
 from devhost.durable.episode import UnknownFunction
 from devhost.durable.instance import FAILED, Instance
+from devhost.durable.links import Links
 from devhost.durable.revival import NotRewindable, rewind
 from devhost.durable.status import PAGE, Filter, folded_history, status_of
 
 Request = web.BaseRequest
 Answer = web.Response
 
-_PUBLIC = "/runtime/webhooks/durabletask/"
 _BAD_ID = re.compile(r"[/\\#?\x00-\x1f\x7f]")
 _LONGEST_ID = 256
-
-
-class Links:
-    """The management links of a host: origin, hub and the extension's key."""
-
-    def __init__(self, origin: str, hub: str, key: str) -> None:
-        self._origin = origin
-        self._hub = hub
-        self._key = key
-
-    @property
-    def query(self) -> str:
-        """The query string that every link carries."""
-        return f"taskHub={quote(self._hub)}&connection=Storage&code={quote(self._key)}"
-
-    def of(self, instance_id: str, origin: str | None = None) -> dict[str, str]:
-        """All links of one instance, at the origin under which the caller reached the host."""
-        base = f"{origin or self._origin}{_PUBLIC}instances/{instance_id}"
-        return {
-            "id": instance_id,
-            "statusQueryGetUri": f"{base}?{self.query}",
-            "sendEventPostUri": f"{base}/raiseEvent/{{eventName}}?{self.query}",
-            "terminatePostUri": f"{base}/terminate?reason={{text}}&{self.query}",
-            "rewindPostUri": f"{base}/rewind?reason={{text}}&{self.query}",
-            "purgeHistoryDeleteUri": f"{base}?{self.query}",
-            "restartPostUri": f"{base}/restart?{self.query}",
-            "suspendPostUri": f"{base}/suspend?reason={{text}}&{self.query}",
-            "resumePostUri": f"{base}/resume?reason={{text}}&{self.query}",
-        }
-
-    def binding(self) -> dict[str, Any]:
-        """What a durableClient parameter gets."""
-        orchestrators = (
-            f"{self._origin}{_PUBLIC}orchestrators/{{functionName}}[/{{instanceId}}]?code={self._key}"
-        )
-        return {
-            "taskHubName": self._hub,
-            "creationUrls": {
-                "createNewInstancePostUri": orchestrators,
-                "createAndWaitOnNewInstancePostUri": orchestrators
-                + "&timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}",
-            },
-            "managementUrls": self.of("INSTANCEID"),
-            "baseUrl": f"{self._origin}{_PUBLIC.rstrip('/')}",
-            "requiredQueryStringParameters": self.query,
-            "rpcBaseUrl": f"{self._origin}/durabletask/",
-            "connectionName": "Storage",
-        }
 
 
 class DurableApi:
@@ -130,8 +82,8 @@ class DurableApi:
         if len(instance_id) > _LONGEST_ID or _BAD_ID.search(instance_id) or instance_id.startswith("@"):
             return _error(
                 400,
-                f"Instance ID '{instance_id}' is not valid: at most {_LONGEST_ID} characters, none of / \\ # ?, "
-                "no @ at the beginning.",
+                f"Instance ID '{instance_id}' is not valid: at most {_LONGEST_ID} characters, "
+                "none of / \\ # ?, no @ at the beginning.",
             )
         text = (await request.read()).decode("utf-8", "replace").strip() or "null"
         try:

@@ -1,4 +1,4 @@
-"""The built-in activity behind `call_http`: one request, and polling while the answer is 202 with a Location."""
+"""The built-in activity behind `call_http`: one request, then polling while it is a 202 with Location."""
 
 import asyncio
 import json
@@ -15,9 +15,7 @@ async def call_http(request: dict[str, Any]) -> dict[str, Any]:
 
     Raises OSError when the server cannot be reached, ValueError for a request that asks for a token."""
     if request.get("tokenSource"):
-        raise ValueError(
-            "devhost has no managed identity to get a token from; call_http works without tokenSource."
-        )
+        raise ValueError("devhost has no managed identity to get a token from; call_http works without tokenSource.")
     headers = _flat(request.get("headers") or {})
     content = request.get("content")
     if content is not None and not isinstance(content, str):
@@ -52,9 +50,7 @@ def _cased(name: str) -> str:
 
 
 def _flat(headers: dict[str, Any]) -> dict[str, str]:
-    return {
-        name: ",".join(value) if isinstance(value, list) else str(value) for name, value in headers.items()
-    }
+    return {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in headers.items()}
 
 
 def _pause(headers: dict[str, str]) -> float:

@@ -1,4 +1,4 @@
-"""Runs orchestrations: wakes instances that have messages, replays their code, commits each episode at once."""
+"""Runs orchestrations: wakes instances that have messages, replays their code, commits episode by episode."""
 
 import asyncio
 import heapq
@@ -6,8 +6,10 @@ import json
 import logging
 import time
 import uuid
+from collections import Counter
 from typing import Any
 
+from devhost.background import Background
 from devhost.durable import history
 from devhost.durable.actions import Outcome
 from devhost.durable.activities import Activities
@@ -24,6 +26,7 @@ from devhost.supervisor import Supervisor
 _log = logging.getLogger("devhost.durable")
 
 _CACHED_HISTORIES = 2000
+_MOST_CRASHES = 5
 
 
 class AlreadyRunning(Exception):
@@ -40,7 +43,9 @@ class Engine:
         self._slots = asyncio.Semaphore(host_file.concurrent_orchestrators)
         self._activities = Activities(self, supervisor, host_file.concurrent_activities)
         self._entities = Entities(self, supervisor, self._slots)
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: set[str] = set()
+        self._background = Background()
+        self._crashes: Counter[str] = Counter()
         self._again: set[str] = set()
         self._timers: list[tuple[float, str]] = []
         self._alarm: asyncio.TimerHandle | None = None
@@ -60,9 +65,7 @@ class Engine:
         if self._alarm is not None:
             self._alarm.cancel()
         await self._activities.stop()
-        for task in self._running.values():
-            task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._background.stop()
 
     # messages
 
@@ -122,8 +125,7 @@ class Engine:
             else (f"No {kind} functions are currently registered!")
         )
         raise UnknownFunction(
-            f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function. "
-            f"Additional info: {listed}"
+            f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function. Additional info: {listed}"
         )
 
     # waking
@@ -135,8 +137,8 @@ class Engine:
         if target in self._running:
             self._again.add(target)
             return
-        task = asyncio.get_running_loop().create_task(self._drive(target))
-        self._running[target] = task
+        self._running.add(target)
+        self._background.start(self._drive(target))
 
     def wake_at(self, target: str, due: float) -> None:
         """Wakes the target when `due` has come."""
@@ -170,7 +172,7 @@ class Engine:
                 if not progressed and target not in self._again:
                     return
         finally:
-            del self._running[target]
+            self._running.discard(target)
             self._again.discard(target)
 
     # episodes
@@ -195,8 +197,13 @@ class Engine:
             if episode.needs_replay:
                 try:
                     await self._replay(episode, fragments)
-                except WorkerGone:
-                    return True
+                except WorkerGone as error:
+                    # A replay can be repeated; but code that always brings the worker down must end.
+                    self._crashes[instance_id] += 1
+                    if self._crashes[instance_id] < _MOST_CRASHES:
+                        return True
+                    episode.fail_to_run(str(error))
+            self._crashes.pop(instance_id, None)
             self._commit(episode, execution, fragments)
             if before == PENDING or not instance.is_live:
                 _log.debug("%s: '%s' is %s.", instance.id, instance.name, instance.status)
@@ -266,7 +273,7 @@ class Engine:
             self._activities.start(activity)
 
     def _begin_again(self, episode: Episode) -> None:
-        """Continue-as-new: messages of the old execution go, what came from outside stays, after the start."""
+        """Continue-as-new: messages of the old execution go, what came from outside follows the start."""
         instance_id = episode.instance.id
         kept = [m for m in self.store.all_messages(instance_id) if m.execution is None]
         self.store.clear_messages(instance_id)

@@ -1,6 +1,6 @@
 """One episode of an orchestration: which messages enter it, and what follows from the replay.
 
-Pure computation; the engine reads the messages before and commits `Episode`'s lists in one transaction after."""
+Pure computation: the engine reads the messages before it and commits its lists in one transaction after."""
 
 import json
 import uuid
@@ -17,7 +17,14 @@ _ACTIVITY, _CHILD, _TIMER, _ENTITY = "activity", "sub-orchestration", "timer", "
 
 
 class NonDeterministic(Exception):
-    """The code no longer asks for what it asked for before."""
+    """The code no longer asks for what it asked for before; told in the framework's words."""
+
+    def __init__(self, kind: str, before: str, now: str) -> None:
+        super().__init__(
+            "Non-Deterministic workflow detected: A previous execution of this orchestration scheduled "
+            f"a {kind} task with {before}, but the current {now}. Was a change made to the orchestrator code "
+            "after this instance had already started running?"
+        )
 
 
 class UnknownFunction(Exception):
@@ -170,20 +177,12 @@ class Episode:
                 # A code that raised or ended early may simply have stopped asking.
                 if outcome.error is not None:
                     return
-                raise NonDeterministic(
-                    f"Non-Deterministic workflow detected: A previous execution of this orchestration scheduled "
-                    f"a {kind} task with {about}, but the current replay execution hasn't (yet?) scheduled this "
-                    "task. Was a change made to the orchestrator code after this instance had already started "
-                    "running?"
-                )
+                raise NonDeterministic(kind, about, "replay execution hasn't (yet?) scheduled this task")
             now = actions.signature(action)
             if now != before:
-                raise NonDeterministic(
-                    f"Non-Deterministic workflow detected: A previous execution of this orchestration scheduled "
-                    f"a {kind} task with {about}, but the current orchestration replay instead scheduled "
-                    f"{now.partition(':')[0]} '{actions.name_of(action)}' at this sequence number. Was a change "
-                    "made to the orchestrator code after this instance had already started running?"
-                )
+                other = f"{now.partition(':')[0]} '{actions.name_of(action)}'"
+                what = f"orchestration replay instead scheduled {other} at this sequence number"
+                raise NonDeterministic(kind, about, what)
             if action.get("isCanceled") and self.instance.progress.pending.pop(str(task), None):
                 self.cancelled_timers.add(task)
 
@@ -256,9 +255,7 @@ class Episode:
         }
         if not is_signal:
             progress.pending[request["id"]] = _ENTITY
-        sent = history.event(
-            history.EVENT_SENT, task, Name="op", InstanceId=target, Input=json.dumps(request)
-        )
+        sent = history.event(history.EVENT_SENT, task, Name="op", InstanceId=target, Input=json.dumps(request))
         self._append(sent)
         self.messages.append(Message(target, sent))
 
@@ -276,9 +273,7 @@ class Episode:
         if failure is None:
             ended = history.event(history.SUB_ORCHESTRATION_COMPLETED, TaskScheduledId=task, Result=output)
         else:
-            ended = history.event(
-                history.SUB_ORCHESTRATION_FAILED, TaskScheduledId=task, Reason=failure, Details=""
-            )
+            ended = history.event(history.SUB_ORCHESTRATION_FAILED, TaskScheduledId=task, Reason=failure, Details="")
         self.messages.append(Message(instance.parent["id"], ended, instance.parent["execution"]))
 
     def _continue_as_new(self, waits: list[str]) -> None:
@@ -293,9 +288,7 @@ class Episode:
         self.messages.append(start_message(instance))
         for name, inputs in raised.items():
             for text in inputs[waits.count(name) :]:
-                self.messages.append(
-                    Message(instance.id, history.event(history.EVENT_RAISED, Name=name, Input=text))
-                )
+                self.messages.append(Message(instance.id, history.event(history.EVENT_RAISED, Name=name, Input=text)))
 
     def _append(self, event: Event) -> None:
         self.events.append(event | {"Timestamp": history.timestamp(self.now)})

@@ -84,18 +84,9 @@ def event(kind: int, event_id: int = -1, **fields: Any) -> Event:
 
 
 def replayed(events: list[Event]) -> str:
-    """The events as a fragment of the `history` array of a later call: comma-separated JSON, `IsPlayed` set."""
+    """The events as a fragment of a later `history` array: comma-separated JSON, `IsPlayed` set."""
     return ",".join(
         json.dumps(entry | {"IsPlayed": True}, separators=(",", ":"))
-        for entry in events
-        if entry["EventType"] not in _NOT_REPLAYED
-    )
-
-
-def fresh(events: list[Event]) -> str:
-    """The events as they go into the call of the episode that takes them in."""
-    return ",".join(
-        json.dumps(entry, separators=(",", ":"))
         for entry in events
         if entry["EventType"] not in _NOT_REPLAYED
     )

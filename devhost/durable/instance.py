@@ -18,7 +18,7 @@ class Progress:
 
     `scheduled` lists `[signature, task id]` of every action seen so far, in the order of the code; `pending`
     maps the ids of open tasks (entity calls: of open requests) to their kind; `retries` maps the ids of open
-    attempts and of the timers between them to the retry they belong to; `raised` keeps external events by name."""
+    attempts and of the timers between them to the retry they belong to; `raised` holds events by name."""
 
     scheduled: list[list[Any]] = field(default_factory=list)
     next_id: int = 0

@@ -38,11 +38,7 @@ def folded_history(store: Store, instance_id: str, show_output: bool, show_input
     """The history without bookkeeping: a completion carries the name and time of what it completes."""
     events = [event for episode in store.history(instance_id) for event in episode]
     scheduled = {event["EventId"]: event for event in events if event["EventType"] in _SCHEDULING}
-    return [
-        _shown(event, scheduled, show_output, show_input)
-        for event in events
-        if event["EventType"] not in _HIDDEN
-    ]
+    return [_shown(event, scheduled, show_output, show_input) for event in events if event["EventType"] not in _HIDDEN]
 
 
 def _shown(event: Event, scheduled: dict[int, Event], show_output: bool, show_input: bool) -> Event:

@@ -5,32 +5,36 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from devhost.durable.history import Event
-from devhost.durable.instance import LIVE, Instance, Progress
+from devhost.durable.instance import Instance, Progress
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS instances (
-    id TEXT PRIMARY KEY, execution TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, input TEXT NOT NULL,
-    status TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, output TEXT, custom_status TEXT,
+    id TEXT PRIMARY KEY, execution TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
+    input TEXT NOT NULL, status TEXT NOT NULL,
+    created REAL NOT NULL, updated REAL NOT NULL, output TEXT, custom_status TEXT,
     parent TEXT, progress TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS instances_created ON instances (created, id);
 CREATE TABLE IF NOT EXISTS history (
-    id TEXT NOT NULL, episode INTEGER NOT NULL, events TEXT NOT NULL, PRIMARY KEY (id, episode)) WITHOUT ROWID;
+    id TEXT NOT NULL, episode INTEGER NOT NULL, events TEXT NOT NULL,
+    PRIMARY KEY (id, episode)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS inbox (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, execution TEXT, due REAL NOT NULL, event TEXT NOT NULL);
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, execution TEXT, due REAL NOT NULL,
+    event TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS inbox_id ON inbox (id, due, seq);
 CREATE TABLE IF NOT EXISTS activities (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, execution TEXT NOT NULL, task INTEGER NOT NULL,
     name TEXT NOT NULL, input TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS entities (id TEXT PRIMARY KEY, state TEXT);
 CREATE TABLE IF NOT EXISTS receipts (
-    function TEXT NOT NULL, blob TEXT NOT NULL, etag TEXT NOT NULL, attempts INTEGER NOT NULL, due REAL NOT NULL,
+    function TEXT NOT NULL, blob TEXT NOT NULL, etag TEXT NOT NULL, attempts INTEGER NOT NULL,
     done INTEGER NOT NULL, PRIMARY KEY (function, blob)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS timers (function TEXT PRIMARY KEY, schedule TEXT NOT NULL, last REAL, next REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS timers (
+    function TEXT PRIMARY KEY, schedule TEXT NOT NULL, last REAL, next REAL NOT NULL);
 """
 
 
@@ -116,13 +120,6 @@ class Store:
         sql = f"SELECT * FROM instances WHERE {where} ORDER BY created, id LIMIT ?"
         return [_instance(row) for row in self._db.execute(sql, [*parameters, limit])]
 
-    def live_count(self) -> int:
-        """How many instances have not ended."""
-        marks = ",".join("?" * len(LIVE))
-        return self._db.execute(f"SELECT COUNT(*) FROM instances WHERE status IN ({marks})", LIVE).fetchone()[
-            0
-        ]
-
     def delete(self, instance_id: str) -> None:
         """Removes an instance with its history and messages; activities that run on find nobody."""
         for table in ("instances", "history", "inbox"):
@@ -189,8 +186,7 @@ class Store:
             (activity.instance, activity.execution, activity.task, activity.name, activity.input),
         )
         assert cursor.lastrowid is not None
-        fields = asdict(activity) | {"seq": cursor.lastrowid}
-        return Activity(**fields)
+        return replace(activity, seq=cursor.lastrowid)
 
     def queued(self) -> list[Activity]:
         """All activities that have not ended."""
@@ -217,5 +213,7 @@ class Store:
 
 
 def _instance(row: tuple[Any, ...]) -> Instance:
-    *plain, parent, progress = row
-    return Instance(*plain, json.loads(parent) if parent else None, Progress(**json.loads(progress)))
+    instance = Instance(*row[:-2])
+    instance.parent = json.loads(row[-2]) if row[-2] else None
+    instance.progress = Progress(**json.loads(row[-1]))
+    return instance

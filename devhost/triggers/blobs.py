@@ -1,4 +1,4 @@
-"""Blob triggers: containers are listed every second; each version of a blob is handed over until it is done."""
+"""Blob triggers: containers are listed every second; each version of a blob is handed over until done."""
 
 import asyncio
 import json
@@ -7,8 +7,10 @@ import time
 import uuid
 from urllib.parse import unquote, urlsplit
 
+from aiohttp import ClientError
 from azure.core.exceptions import AzureError
 
+from devhost.background import Background
 from devhost.durable.store import Store
 from devhost.errors import InvocationFailed, WorkerGone
 from devhost.functions import Function
@@ -47,12 +49,13 @@ class BlobTriggers:
         self._tries = host_file.poison_blob_threshold
         self._accounts: dict[str, StorageAccount] = {}
         self._triggers: dict[str, BlobTrigger] = {}
-        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._poll: asyncio.Task[None] | None = None
+        self._running: set[tuple[str, str]] = set()
+        self._background = Background()
+        self._is_polling = False
         self._is_reachable = True
 
     def use(self, functions: list[Function]) -> None:
-        """Serves these functions from now on; raises HostError for a path or connection that cannot be read."""
+        """Serves these functions from now on; raises HostError for a bad path or connection."""
         triggers: dict[str, BlobTrigger] = {}
         for function in functions:
             connection = self._settings.connection(function.trigger.get("connection"))
@@ -60,15 +63,13 @@ class BlobTriggers:
                 self._accounts[connection] = StorageAccount(connection)
             triggers[function.name] = BlobTrigger(function, self._accounts[connection])
         self._triggers = triggers
-        if triggers and self._poll is None:
-            self._poll = asyncio.get_running_loop().create_task(self._poll_always())
+        if triggers and not self._is_polling:
+            self._is_polling = True
+            self._background.start(self._poll_always())
 
     async def stop(self) -> None:
         """Stops polling and abandons what runs; its receipts stay pending."""
-        tasks = [task for task in (self._poll, *self._running.values()) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._background.stop()
         for account in self._accounts.values():
             await account.close()
 
@@ -78,7 +79,7 @@ class BlobTriggers:
             try:
                 await self._look()
                 self._is_reachable = True
-            except AzureError as error:
+            except (AzureError, ClientError, OSError) as error:
                 if self._is_reachable:
                     _log.warning("The storage account of the blob triggers does not answer: %s", error)
                 self._is_reachable = False
@@ -93,8 +94,7 @@ class BlobTriggers:
             fresh = {
                 blob: etag
                 for name, etag in etags.items()
-                if trigger.path.matches(name)
-                and known.get(blob := f"{trigger.path.container}/{name}") != etag
+                if trigger.path.matches(name) and known.get(blob := f"{trigger.path.container}/{name}") != etag
             }
             if fresh:
                 with self._store.transaction():
@@ -102,8 +102,8 @@ class BlobTriggers:
                         self._note(trigger, blob, etag)
 
     def _note(self, trigger: BlobTrigger, blob: str, etag: str) -> None:
-        row = (trigger.function.name, blob, etag, 0, 0.0, _PENDING)
-        self._store.execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", *row)
+        row = (trigger.function.name, blob, etag, 0, _PENDING)
+        self._store.execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)", *row)
 
     def announce(self, function: str, url: str, etag: str) -> bool:
         """An Event Grid event for a blob; False when no function of that name takes such events."""
@@ -121,14 +121,14 @@ class BlobTriggers:
         return True
 
     def _start_pending(self) -> None:
-        sql = "SELECT function, blob, etag, attempts FROM receipts WHERE done = ? AND due <= ?"
-        for name, blob, etag, attempts in self._store.execute(sql, _PENDING, time.time()):
+        sql = "SELECT function, blob, etag, attempts FROM receipts WHERE done = ?"
+        for name, blob, etag, attempts in self._store.execute(sql, _PENDING):
             trigger, key = self._triggers.get(name), (name, blob)
             if trigger is None or key in self._running:
                 continue
-            task = asyncio.get_running_loop().create_task(self._run(trigger, blob, etag, attempts + 1))
-            self._running[key] = task
-            task.add_done_callback(lambda _, key=key: self._running.pop(key, None))
+            self._running.add(key)
+            task = self._background.start(self._run(trigger, blob, etag, attempts + 1))
+            task.add_done_callback(lambda _, key=key: self._running.discard(key))
 
     async def _run(self, trigger: BlobTrigger, blob: str, etag: str, attempt: int) -> None:
         async with self._slots:
@@ -140,7 +140,7 @@ class BlobTriggers:
                     self._update(trigger, blob, etag, "done = ?", _POISONED)
                 elif is_done:
                     self._update(trigger, blob, etag, "done = ?", _DONE)
-            except (AzureError, OSError) as error:
+            except (AzureError, ClientError, OSError) as error:
                 _log.warning("The blob %s could not be handled now: %s", blob, error)
                 self._update(trigger, blob, etag, "attempts = ?", attempt - 1)
 

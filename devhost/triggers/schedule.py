@@ -1,4 +1,4 @@
-"""NCRONTAB schedules: six fields beginning with seconds, or five; in the zone of the machine or the setting."""
+"""NCRONTAB schedules: six fields beginning with seconds, or five; in the machine's zone or a set one."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,9 +23,7 @@ class Schedule:
                 raise ValueError("five or six fields are needed")
             self.next(0.0)
         except (CroniterError, ValueError, ZoneInfoNotFoundError) as error:
-            raise HostError(
-                f"function {function}: the schedule '{text}' cannot be read ({error})."
-            ) from error
+            raise HostError(f"function {function}: the schedule '{text}' cannot be read ({error}).") from error
 
     def next(self, after: float) -> float:
         """The first occurrence after a moment."""

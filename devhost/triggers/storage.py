@@ -10,6 +10,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from aiohttp import ClientSession
+from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobServiceClient
 
@@ -33,9 +34,7 @@ class StorageAccount:
     def __init__(self, connection: str) -> None:
         self._connection = connection
         # The trigger polls; a failed poll is simply followed by the next one.
-        self._blobs = BlobServiceClient.from_connection_string(
-            connection, retry_total=0, connection_timeout=5
-        )
+        self._blobs = BlobServiceClient.from_connection_string(connection, retry_total=0, connection_timeout=5)
         self._session: ClientSession | None = None
 
     async def close(self) -> None:
@@ -57,8 +56,6 @@ class StorageAccount:
         client = self._blobs.get_blob_client(container, name)
         condition: dict[str, Any] = {}
         if etag:
-            from azure.core import MatchConditions
-
             condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
         try:
             download = await client.download_blob(**condition)
@@ -92,6 +89,8 @@ class StorageAccount:
     async def _queue_request(self, method: str, path: str, body: str) -> int:
         """One signed request (Shared Key, as documented for the Queue service)."""
         parts = dict(part.split("=", 1) for part in self._connection.split(";") if "=" in part)
+        if "AccountKey" not in parts:
+            raise OSError("the poison queue can only be written with a connection string that holds a key")
         account = parts["AccountName"]
         suffix = parts.get("EndpointSuffix", "core.windows.net")
         scheme = parts.get("DefaultEndpointsProtocol", "https")
@@ -101,8 +100,12 @@ class StorageAccount:
         content = body.encode()
         date = formatdate(usegmt=True)
         to_sign = "\n".join(
-            [method, "", "", str(len(content)) if content else "", "", "application/xml", *[""] * 6]
-            + [f"x-ms-date:{date}", f"x-ms-version:{_QUEUE_VERSION}", f"/{account}{own_path}{path}"]
+            [
+                *(method, "", "", str(len(content) or ""), "", "application/xml", "", "", "", "", "", ""),
+                f"x-ms-date:{date}",
+                f"x-ms-version:{_QUEUE_VERSION}",
+                f"/{account}{own_path}{path}",
+            ]
         )
         key = base64.b64decode(parts["AccountKey"])
         signature = base64.b64encode(hmac.new(key, to_sign.encode(), hashlib.sha256).digest()).decode()

@@ -7,6 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from devhost.background import Background
 from devhost.durable.store import Store
 from devhost.errors import InvocationFailed, WorkerGone
 from devhost.functions import Function
@@ -53,9 +54,7 @@ class Timer:
 
     def _row(self) -> tuple[float | None, float] | None:
         sql = "SELECT last, next FROM timers WHERE function = ? AND schedule = ?"
-        rows = (
-            self._store.execute(sql, self._function.name, self._schedule.text) if self._is_monitored else []
-        )
+        rows = self._store.execute(sql, self._function.name, self._schedule.text) if self._is_monitored else []
         return rows[0] if rows else None
 
     def _save(self, last: float | None, upcoming: float) -> None:
@@ -64,7 +63,7 @@ class Timer:
             self._store.execute("INSERT OR REPLACE INTO timers VALUES (?, ?, ?, ?)", *row)
 
     async def _sleep_until(self, moment: float) -> None:
-        while (left := moment - time.time()) > 0:
+        while (left := moment - time.time()) > 0:  # noqa: ASYNC110 - nothing announces that time has passed
             await asyncio.sleep(min(left, _LONGEST_SLEEP))
 
     async def _call(self, due: float, is_past_due: bool) -> None:
@@ -95,7 +94,7 @@ class Timers:
         self._store = store
         self._supervisor = supervisor
         self._settings = settings
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background()
         self._is_first = True
         self._timers: dict[str, Timer] = {}
 
@@ -113,8 +112,8 @@ class Timers:
         }
         await self.stop()
         self._timers = timers
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(timer.run(self._is_first)) for timer in timers.values()]
+        for timer in timers.values():
+            self._background.start(timer.run(self._is_first))
         self._is_first = False
 
     def find(self, name: str) -> Timer | None:
@@ -123,9 +122,7 @@ class Timers:
 
     async def stop(self) -> None:
         """Stops the clock."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()
 
 
 def _time(moment: float) -> str:

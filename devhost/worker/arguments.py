@@ -1,4 +1,4 @@
-"""Turns what the host sent for a trigger into the argument the function gets, and its result into an answer."""
+"""Turns what the host sent for a trigger into the function's argument, and its result into an answer."""
 
 import json
 from http.cookies import SimpleCookie

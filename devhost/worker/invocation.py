@@ -4,8 +4,8 @@ import asyncio
 import concurrent.futures.thread
 import contextvars
 import inspect
-import os
 import json
+import os
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -64,9 +64,7 @@ class Invocations:
             }
         self._send(reply, result)
 
-    async def _call(
-        self, function: Function, header: Header, body: bytes | bytearray
-    ) -> tuple[Header, bytes]:
+    async def _call(self, function: Function, header: Header, body: bytes | bytearray) -> tuple[Header, bytes]:
         arguments: dict[str, Any] = {}
         outputs: dict[str, func.Out[Any]] = {}
         trigger = ""

@@ -22,9 +22,7 @@ invocation: ContextVar[tuple[str, str] | None] = ContextVar("invocation", defaul
 class _LevelOfCategory(logging.Filter):
     def __init__(self, levels: dict[str, str]) -> None:
         super().__init__()
-        self._levels = {
-            name.lower(): _LEVELS.get(level.lower(), logging.INFO) for name, level in levels.items()
-        }
+        self._levels = {name.lower(): _LEVELS.get(level.lower(), logging.INFO) for name, level in levels.items()}
         self._known: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -66,6 +66,8 @@ async def _serve(config: dict[str, Any], greeting: Header, functions: dict[str, 
     links[0].send(greeting)
     await stopped.wait()
     await invocations.drain(config["drain_seconds"])
+    # What libraries leave open is no error of an app that is being stopped.
+    loop.set_exception_handler(lambda *_: None)
     # Threads that still run user code would hold up a normal exit for as long as they like.
     pool.shutdown(wait=False, cancel_futures=True)
     links[0].close()

@@ -1,6 +1,6 @@
 """A running host and a running Azurite for the tests of this folder.
 
-`FUNCTIONS_HOST=func` runs the same tests against Core Tools; those marked `devhost_only` are left out then."""
+`--host func` runs the same tests against Core Tools; those marked `devhost_only` are left out then."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,7 +11,6 @@ import pytest
 from tests.devhost.running_host import (
     APPS,
     ROOT,
-    USES_CORE_TOOLS,
     CoreToolsHost,
     Durable,
     RunningHost,
@@ -29,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if USES_CORE_TOOLS:
+    if config.getoption("--host") == "func":
         left_out = [item for item in items if item.get_closest_marker("devhost_only")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
@@ -38,15 +37,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 StartHost = Callable[..., RunningHost]
 
 
-def _starter(tmp: Callable[[], Path]) -> Iterator[StartHost]:
+def _starter(request: pytest.FixtureRequest, new_folder: Callable[[], Path]) -> Iterator[StartHost]:
+    is_core_tools = request.config.getoption("--host") == "func"
+    # Core Tools keep orchestrations in a storage account.
+    shared = {"AzureWebJobsStorage": request.getfixturevalue("azurite")} if is_core_tools else {}
+    kind = CoreToolsHost if is_core_tools else RunningHost
     hosts: list[RunningHost] = []
 
     def start(
-        app: str | Path, *arguments: str, data: Path | None = None, env: dict[str, str] | None = None, port: int = 0
+        app: str | Path,
+        *arguments: str,
+        data: Path | None = None,
+        env: dict[str, str] | None = None,
+        port: int = 0,
     ) -> RunningHost:
-        kind = CoreToolsHost if USES_CORE_TOOLS else RunningHost
         folder = APPS / app if isinstance(app, str) else app
-        host = kind(folder, data or tmp(), env or {}, list(arguments), port)
+        host = kind(folder, data or new_folder(), shared | (env or {}), list(arguments), port)
         hosts.append(host)
         return host.wait_until_ready()
 
@@ -56,15 +62,15 @@ def _starter(tmp: Callable[[], Path]) -> Iterator[StartHost]:
 
 
 @pytest.fixture
-def start_host(tmp_path: Path) -> Iterator[StartHost]:
+def start_host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StartHost]:
     """Starts hosts for one test."""
-    yield from _starter(lambda: tmp_path / "data")
+    yield from _starter(request, lambda: tmp_path / "data")
 
 
 @pytest.fixture(scope="session")
-def start_shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartHost]:
+def start_shared_host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartHost]:
     """Starts hosts that several tests use."""
-    yield from _starter(lambda: tmp_path_factory.mktemp("data"))
+    yield from _starter(request, lambda: tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
@@ -74,12 +80,22 @@ def durable(start_shared_host: StartHost) -> Durable:
 
 
 @pytest.fixture(scope="session")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def azurite(node: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A connection string of a fresh storage emulator."""
     blob, queue, table = free_port(), free_port(), free_port()
     process = subprocess.Popen(
-        ["node", AZURITE, "--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]
-        + ["--blobPort", str(blob), "--queuePort", str(queue), "--tablePort", str(table)],
+        [
+            *(node, AZURITE, "--silent", "--disableTelemetry", "--skipApiVersionCheck"),
+            *(
+                "--inMemoryPersistence",
+                "--blobPort",
+                str(blob),
+                "--queuePort",
+                str(queue),
+                "--tablePort",
+                str(table),
+            ),
+        ],
         cwd=tmp_path_factory.mktemp("azurite"),
     )
     try:
@@ -94,5 +110,3 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
-
-

@@ -17,7 +17,6 @@ import httpx
 
 APPS = Path(__file__).parent / "apps"
 ROOT = Path(__file__).parents[2]
-USES_CORE_TOOLS = os.environ.get("FUNCTIONS_HOST") == "func"
 ENDED = ("Completed", "Failed", "Terminated")
 
 
@@ -113,7 +112,9 @@ class CoreToolsHost(RunningHost):
         self._lines, self._errors, self._readers = [], [], []
         port = port or free_port()
         self.process = subprocess.Popen(
-            ["func", "start", "--port", str(port), *arguments], cwd=copy, env=os.environ | env
+            ["func", "start", "--port", str(port), *arguments],
+            cwd=copy,
+            env=os.environ | {"FUNCTIONS_WORKER_RUNTIME": "python"} | env,
         )
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(timeout=60, base_url=self.url)
@@ -146,7 +147,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
 
 
 class Durable:
-    """The durable app of a host: starting, reading and managing through the SDK's client and the public API."""
+    """The durable app of a host: starting, reading and managing by the SDK's client and the public API."""
 
     def __init__(self, host: RunningHost) -> None:
         self.host = host

@@ -112,9 +112,7 @@ def _poison_message(connection: str, name: str) -> dict[str, Any] | None:
     parts = dict(part.split("=", 1) for part in connection.split(";") if part)
     expiry = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     version = "2021-12-02"
-    to_sign = "\n".join(
-        [parts["AccountName"], "rp", "q", "sco", "", expiry, "", "https,http", version, "", ""]
-    )
+    to_sign = "\n".join([parts["AccountName"], "rp", "q", "sco", "", expiry, "", "https,http", version, "", ""])
     signature = _sign(parts["AccountKey"], to_sign)
     query = urlencode({"sv": version, "ss": "q", "srt": "sco", "sp": "rp", "se": expiry, "spr": "https,http",
                        "sig": signature, "peekonly": "true", "numofmessages": "32"})  # fmt: skip

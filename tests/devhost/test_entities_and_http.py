@@ -27,7 +27,12 @@ def test_failed_operation_is_an_exception_in_the_orchestrator(durable: Durable):
 
 def test_call_http_returns_status_headers_and_body(durable: Durable):
     """Built-in HTTP action: statusCode, headers, content."""
-    request = {"method": "POST", "uri": f"{durable.host.url}/api/echo", "content": {"a": 1}, "headers": {"x-test": "T"}}
+    request = {
+        "method": "POST",
+        "uri": f"{durable.host.url}/api/echo",
+        "content": {"a": 1},
+        "headers": {"x-test": "T"},
+    }
     answer = durable.output("calls_http", request)
     assert answer["statusCode"] == 201
     assert answer["headers"]["X-Answer"] == "yes"

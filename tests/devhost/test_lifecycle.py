@@ -58,6 +58,18 @@ def test_signal_ends_host_and_worker(start_host: StartHost, number: signal.Signa
     assert "Traceback" not in host.stderr
 
 
+def test_host_can_be_stopped_while_the_app_is_being_imported(tmp_path: Path):
+    code = "import os, time\nopen('worker', 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    app = write_app(tmp_path / "app", code)
+    command = [sys.executable, "-m", "devhost", "--app", app, "--data", tmp_path / "data", "--port", "0"]
+    host = subprocess.Popen(command, cwd=ROOT)
+    worker = app / "worker"
+    wait_until(lambda: worker.exists() and worker.read_text())
+    host.terminate()
+    assert host.wait(20) == 0
+    wait_until(lambda: not psutil.pid_exists(int(worker.read_text())))
+
+
 def test_killed_host_takes_its_worker_along(start_host: StartHost):
     host = start_host("http")
     worker = host.http.get("/api/environment").json()["pid"]
@@ -84,7 +96,10 @@ def test_taken_port_is_refused_with_a_sentence(start_host: StartHost, tmp_path: 
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        ("import azure.functions as func\nimport nothing_of_that_name\n", "function_app.py:2: ModuleNotFoundError"),
+        (
+            "import azure.functions as func\nimport nothing_of_that_name\n",
+            "function_app.py:2: ModuleNotFoundError",
+        ),
         ("def broken(:\n", "function_app.py:1: SyntaxError"),
         ("app = 1\n", "needs exactly one FunctionApp"),
         (HELLO.format(word="x").replace("(req:", "(request:"), "function hello"),
@@ -118,6 +133,14 @@ def test_crash_in_an_activity_fails_that_activity(start_host: StartHost):
     assert durable.output("crashes") == "Activity function 'crash' failed: python exited with code 7 (0x7) "
 
 
+def test_orchestrator_that_always_crashes_fails_in_the_end(start_host: StartHost):
+    """One crash is followed by another replay, but not for ever: other instances need the worker."""
+    durable = Durable(start_host("durable"))
+    status = durable.wait(durable.start("crashing_code"))
+    assert status["output"] == "Orchestrator function 'crashing_code' failed: python exited with code 9 (0x9)"
+    assert durable.output("chain", 2) == 2
+
+
 def test_killed_worker_loses_no_orchestration(start_host: StartHost, tmp_path: Path):
     durable = Durable(start_host("durable"))
     started = [durable.start("sleeper", 1), durable.start("chain", 60), durable.start("waits", ["a"])]
@@ -130,10 +153,11 @@ def test_killed_worker_loses_no_orchestration(start_host: StartHost, tmp_path: P
     assert status["output"] == 60 or "python exited with code 137" in status["output"]
 
 
-def test_orchestrations_go_on_after_a_kill_of_the_host(start_host: StartHost, tmp_path: Path):
+@pytest.mark.parametrize("options", [(), ("--full-sync",)])
+def test_orchestrations_go_on_after_a_kill_of_the_host(start_host: StartHost, tmp_path: Path, options: tuple[str, ...]):
     """Activities run at least once: what was running at the kill runs again."""
     data, go = tmp_path / "data", tmp_path / "go"
-    durable = Durable(start_host("durable", data=data))
+    durable = Durable(start_host("durable", *options, data=data))
     running = durable.start("waits_for_file", str(go))
     timer = durable.start("sleeper", 1)
     waiting = durable.start("waits", ["first", "second"])
@@ -141,7 +165,7 @@ def test_orchestrations_go_on_after_a_kill_of_the_host(start_host: StartHost, tm
     started = tmp_path / "go.started"
     wait_until(started.exists)
     durable.host.kill()
-    durable = Durable(start_host("durable", data=data))
+    durable = Durable(start_host("durable", *options, data=data))
     wait_until(lambda: len(started.read_text().splitlines()) == 2)
     go.touch()
     for links, expected in ((running, "seen"), (timer, True)):

@@ -252,7 +252,8 @@ def test_purge_by_filter_forgets_what_matches(durable: Durable):
     """purge by creation time and status."""
     before = datetime.now(UTC)
     failed, good = durable.start("raises", "x"), durable.start("echo", 1)
-    durable.wait(failed), durable.wait(good)
+    durable.wait(failed)
+    durable.wait(good)
     purged = durable.client(
         "purge_instance_history_by", created_time_from=before.isoformat(), runtime_status=["Failed"]
     )

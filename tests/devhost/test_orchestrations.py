@@ -1,4 +1,4 @@
-"""Orchestrations as Microsoft's Durable Functions documentation describes them, seen through SDK and HTTP API."""
+"""Orchestrations as Microsoft's Durable Functions documentation describes them, seen through SDK and HTTP."""
 
 from pathlib import Path
 

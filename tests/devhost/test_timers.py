@@ -38,6 +38,15 @@ def test_timer_runs_on_its_schedule(start_host: StartHost, environment: dict[str
     assert not calls(record, "nightly")
 
 
+def test_timer_does_not_overlap_itself(start_host: StartHost, environment: dict[str, str]):
+    """A timer function that takes longer than its interval is not called again before it ends."""
+    start_host("storage", env=environment | {"TICK_SECONDS": "1.3"})
+    record = Path(environment["RECORD"])
+    wait_until(lambda: len(calls(record, "tock")) >= 2)
+    kinds = [json.loads(line)["kind"] for line in record.read_text().splitlines() if '"t' in line[:12]]
+    assert kinds[:4] == ["tick", "tock", "tick", "tock"]
+
+
 def test_run_on_startup_runs_at_once(start_host: StartHost, environment: dict[str, str]):
     """run_on_startup: one call when the host starts."""
     start_host("storage", env=environment)

@@ -1,5 +1,9 @@
 """HTTP functions for the conformance tests."""
 
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false, reportOptionalIterable=false
+# pyright: reportOptionalOperand=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# (The SDK declares inputs as Optional and some of its own types too narrowly.)
+
 import asyncio
 import json
 import logging
