@@ -11,6 +11,7 @@ from devhost.errors import HostError
 
 # The published account of the storage emulator; not a secret.
 _EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+DEFAULT_CONNECTION = "AzureWebJobsStorage"
 _EMULATOR = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     f"AccountKey={_EMULATOR_KEY};"
@@ -65,7 +66,7 @@ class Settings:
 
     def connection(self, name: str | None) -> str:
         """The connection string of a storage account, by setting name; raises HostError."""
-        wanted = name or "AzureWebJobsStorage"
+        wanted = name or DEFAULT_CONNECTION
         found = self.get(wanted) or self.get(f"AzureWebJobs{wanted}")
         if not found:
             raise HostError(

@@ -31,9 +31,7 @@ def unpack(packed: bytes) -> Any:
 
 async def write_blob(container: ContainerClient, name: str, data: bytes, content_type: str) -> None:
     """Write the whole blob, over an older one of that name."""
-    await container.upload_blob(
-        name, data, overwrite=True, content_settings=ContentSettings(content_type=content_type)
-    )
+    await container.upload_blob(name, data, overwrite=True, content_settings=ContentSettings(content_type=content_type))
 
 
 async def read_blob(container: ContainerClient, name: str) -> bytes:

@@ -20,14 +20,6 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient, LinearRet
 from core.base.errors import Unavailable
 from core.base.settings import Settings, settings
 
-# The emulator's well-known account and its documented key: no secret.
-_EMULATOR = (
-    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
-    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
-    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
-    "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
-)
-
 
 @dataclass(frozen=True)
 class Storage:
@@ -102,9 +94,7 @@ def connect(chosen: Settings, credential: AsyncTokenCredential | None = None, **
         raise Unavailable("No storage account is configured; set AzureWebJobsStorage.")
     key = chosen.azure_account_key.get_secret_value()
     if key:
-        blobs = BlobServiceClient(
-            blob_url, credential={"account_name": name, "account_key": key}, **blob_options
-        )
+        blobs = BlobServiceClient(blob_url, credential={"account_name": name, "account_key": key}, **blob_options)
         tables = TableServiceClient(table_url, credential=AzureNamedKeyCredential(name, key), **table_options)
     else:
         identity = credential or DefaultAzureCredential()
@@ -115,8 +105,5 @@ def connect(chosen: Settings, credential: AsyncTokenCredential | None = None, **
 
 
 def _connection_string(chosen: Settings) -> str:
-    if chosen.azure_account_name:
-        return ""
-    connection = chosen.storage_connection.get_secret_value()
-    # The host knows this short form; the Python SDK does not.
-    return _EMULATOR if connection.strip().lower().startswith("usedevelopmentstorage=true") else connection
+    # AZURE_ACCOUNT_NAME is the older setting; where it is set it means more than the host's own storage.
+    return "" if chosen.azure_account_name else chosen.storage_connection.get_secret_value()

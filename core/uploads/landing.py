@@ -65,9 +65,7 @@ async def inspect(storage: Storage, name: str) -> Dataset:
 
 def _check_properties(blob_type: BlobType | str | None, size: int, limit: int) -> None:
     if blob_type != BlobType.BLOCKBLOB:
-        raise UploadRefused(
-            "The file was not uploaded as a block blob; send the header x-ms-blob-type: BlockBlob."
-        )
+        raise UploadRefused("The file was not uploaded as a block blob; send the header x-ms-blob-type: BlockBlob.")
     if size == 0:
         raise UploadRefused("The uploaded file is empty; upload a CSV with a header line and rows.")
     if size > limit:

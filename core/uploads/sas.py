@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
-from azure.storage.blob.aio import BlobClient, BlobServiceClient
+from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient
 
 from core.base.clients import Storage
 from core.base.clock import now
@@ -34,11 +34,13 @@ class SignedUrl:
     expires_at: datetime
 
 
-async def upload_url(storage: Storage, name: str, at: datetime | None = None) -> SignedUrl:
-    """A URL to which the blob `name` of the uploads' container can be PUT once, made now or `at` a moment."""
+async def upload_url(
+    storage: Storage, name: str, at: datetime | None = None, container: ContainerClient | None = None
+) -> SignedUrl:
+    """A URL to which the blob `name` can be PUT once, made now or `at` a moment; in the uploads' container by default."""
     return await _sign(
         storage,
-        storage.uploads.get_blob_client(name),
+        (container or storage.uploads).get_blob_client(name),
         BlobSasPermissions(create=True),
         (at or now()) + timedelta(minutes=storage.settings.upload_url_minutes),
     )
@@ -87,6 +89,4 @@ async def _key(storage: Storage) -> dict[str, Any]:
 
 
 _locks: WeakKeyDictionary[BlobServiceClient, asyncio.Lock] = WeakKeyDictionary()
-_delegation_keys: WeakKeyDictionary[BlobServiceClient, tuple[UserDelegationKey, datetime]] = (
-    WeakKeyDictionary()
-)
+_delegation_keys: WeakKeyDictionary[BlobServiceClient, tuple[UserDelegationKey, datetime]] = WeakKeyDictionary()

@@ -6,6 +6,7 @@ import logging
 
 import azure.durable_functions as df
 import azure.functions as func
+from azurefunctions.extensions.bindings.blob import BlobClient
 
 from core.base.clients import storage
 from core.jobs.start import DurableOrchestrations
@@ -23,9 +24,9 @@ blueprint = func.Blueprint()
     connection="AzureWebJobsStorage",
 )
 @blueprint.durable_client_input(client_name="client")
-async def on_dataset_uploaded(blob: func.InputStream, client: df.DurableOrchestrationClient) -> None:
-    # The name is `container/owner/job/source.csv`, as core.uploads.arrival.dataset_name made it.
-    _, owner, job_id, _ = str(blob.name).rsplit("/", 3)
+async def on_dataset_uploaded(blob: BlobClient, client: df.DurableOrchestrationClient) -> None:
+    # A client, not the content: that would be sent to this process whole, and may be 2 GiB.
+    owner, job_id, _ = blob.blob_name.split("/")
     try:
         await on_upload(storage(), DurableOrchestrations(client), owner, job_id)
     except NothingUploaded:

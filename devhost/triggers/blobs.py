@@ -5,6 +5,7 @@ import json
 import logging
 import time
 import uuid
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from aiohttp import ClientError
@@ -15,7 +16,7 @@ from devhost.durable.store import Store
 from devhost.errors import InvocationFailed, WorkerGone
 from devhost.functions import Function
 from devhost.host_file import HostFile
-from devhost.settings import Settings
+from devhost.settings import DEFAULT_CONNECTION, Settings
 from devhost.supervisor import Supervisor
 from devhost.triggers.blob_path import BlobPath
 from devhost.triggers.storage import StorageAccount
@@ -34,6 +35,7 @@ class BlobTrigger:
         self.function = function
         self.account = account
         self.path = BlobPath.parse(function.name, function.trigger["path"])
+        self.takes_client = bool(function.trigger.get("properties", {}).get("supportsDeferredBinding"))
         self.is_event_grid = str(function.trigger.get("source", "")).lower() == "eventgrid"
 
 
@@ -146,19 +148,12 @@ class BlobTriggers:
 
     async def _hand_over(self, trigger: BlobTrigger, blob: str, etag: str) -> bool:
         """One invocation; False when it failed. A blob that is gone or has changed needs none."""
-        container, _, name = blob.partition("/")
-        found = await trigger.account.read(container, name, etag)
-        if found is None:
+        message = await self._message(trigger, blob, etag)
+        if message is None:
             return True
-        header = {
-            "invocation": str(uuid.uuid4()),
-            "name": found.name,
-            "uri": found.uri,
-            "properties": found.properties,
-            "metadata": found.metadata,
-        }
+        header, content = message
         try:
-            await self._supervisor.call(trigger.function, header, found.content)
+            await self._supervisor.call(trigger.function, {"invocation": str(uuid.uuid4()), **header}, content)
         except InvocationFailed as error:
             _log.error("Executed 'Functions.%s' (Failed): %s", trigger.function.name, error.stack or error)
             return False
@@ -166,6 +161,20 @@ class BlobTriggers:
             _log.error("Executed 'Functions.%s' (Failed): %s.", trigger.function.name, error)
             return False
         return True
+
+    async def _message(self, trigger: BlobTrigger, blob: str, etag: str) -> tuple[dict[str, Any], bytes] | None:
+        """What the worker is sent: the content, or where it lies if the function takes a client; None if it is gone."""
+        container, _, name = blob.partition("/")
+        if trigger.takes_client:
+            if not await trigger.account.has(container, name, etag):
+                return None
+            connection = trigger.function.trigger.get("connection") or DEFAULT_CONNECTION
+            return {"model": {"Connection": connection, "ContainerName": container, "BlobName": name}}, b""
+        found = await trigger.account.read(container, name, etag)
+        if found is None:
+            return None
+        header = {"name": found.name, "uri": found.uri, "properties": found.properties, "metadata": found.metadata}
+        return header, found.content
 
     async def _poison(self, trigger: BlobTrigger, blob: str, etag: str) -> None:
         container, _, name = blob.partition("/")

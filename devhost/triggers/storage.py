@@ -51,6 +51,14 @@ class StorageAccount:
         except ResourceNotFoundError:
             return {}
 
+    async def has(self, container: str, name: str, etag: str) -> bool:
+        """Whether the blob is there in the version `etag` (any when empty)."""
+        try:
+            found = await self._blobs.get_blob_client(container, name).get_blob_properties()
+        except ResourceNotFoundError:
+            return False
+        return not etag or found.etag.strip('"') == etag
+
     async def read(self, container: str, name: str, etag: str) -> Blob | None:
         """The blob in the version `etag` (any when empty); None when it is gone or has changed."""
         client = self._blobs.get_blob_client(container, name)

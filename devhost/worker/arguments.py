@@ -1,6 +1,8 @@
 """Turns what the host sent for a trigger into the function's argument, and its result into an answer."""
 
 import json
+import sys
+from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -24,6 +26,24 @@ TRIGGERS = {
     "orchestrationtrigger",
     "entitytrigger",
 }
+
+
+@dataclass(frozen=True)
+class ModelBindingData:
+    """What the host sends in place of content: where the blob lies. The fields are those of the worker's protocol."""
+
+    content: str
+    version: str = "1.0"
+    source: str = "AzureStorageBlobs"
+    content_type: str = "application/json"
+
+
+def client_argument(binding: str, header: Header, client_type: type) -> Any:
+    """The client for the blob that triggered, made by the extension whose type the parameter has."""
+    extension = sys.modules["azurefunctions.extensions.base"]
+    datum = extension.Datum(ModelBindingData(json.dumps(header["model"])), "model_binding_data")
+    converter = extension.get_binding_registry().get(binding)
+    return converter.decode(datum, trigger_metadata={}, pytype=client_type)
 
 
 def trigger_argument(kind: str, header: Header, body: bytes | bytearray) -> Any:

@@ -4,7 +4,9 @@ import importlib
 import inspect
 import json
 import logging
+import sys
 import traceback
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,7 @@ class Function:
     call: Callable[..., Any]
     bindings: Bindings
     wants_context: bool
+    client_types: dict[str, type]
 
 
 @dataclass
@@ -78,6 +81,7 @@ def _load(function: Any) -> Function:
     name: str = function.get_function_name()
     call = function.get_user_function()
     bindings: Bindings = [json.loads(text) for text in function.get_raw_bindings()]
+    client_types = _mark_deferred(call, bindings)
     parameters = set(inspect.signature(call).parameters)
     bound = {binding["name"] for binding in bindings} - {"$return"}
     wants_context = "context" in parameters and "context" not in bound
@@ -85,4 +89,23 @@ def _load(function: Any) -> Function:
         raise IndexFailed(f"function {name}: its bindings name parameters it does not have: {missing}.")
     if unbound := sorted(parameters - bound - ({"context"} if wants_context else set())):
         raise IndexFailed(f"function {name}: no binding fills its parameters {unbound}.")
-    return Function(name, call, bindings, wants_context)
+    return Function(name, call, bindings, wants_context, client_types)
+
+
+def _mark_deferred(call: Callable[..., Any], bindings: Bindings) -> dict[str, type]:
+    """Finds the parameters that take a client of the storage SDK instead of content, and marks their bindings.
+
+    Such types come from the package azurefunctions-extensions-bindings-*; without it there are none.
+    """
+    extension = sys.modules.get("azurefunctions.extensions.base")
+    if extension is None:
+        return {}
+    registry = extension.get_binding_registry()
+    hints = typing.get_type_hints(call)
+    found: dict[str, type] = {}
+    for binding in bindings:
+        hint: Any = hints.get(binding["name"])
+        if registry.get(binding["type"]) is not None and registry.check_supported_type(hint):
+            binding["properties"] = {"supportsDeferredBinding": True}
+            found[binding["name"]] = hint
+    return found

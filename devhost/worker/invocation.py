@@ -14,7 +14,7 @@ from typing import Any
 import azure.functions as func
 
 from devhost.link import Header
-from devhost.worker.arguments import HTTP_TRIGGER, TRIGGERS, answer, trigger_argument
+from devhost.worker.arguments import HTTP_TRIGGER, TRIGGERS, answer, client_argument, trigger_argument
 from devhost.worker.context import InvocationContext, TraceContext
 from devhost.worker.index import Function
 from devhost.worker.logs import invocation
@@ -72,7 +72,12 @@ class Invocations:
             kind, name = binding["type"].lower(), binding["name"]
             if kind in TRIGGERS:
                 trigger = kind
-                arguments[name] = trigger_argument(kind, header, body)
+                client_type = function.client_types.get(name)
+                arguments[name] = (
+                    client_argument(binding["type"], header, client_type)
+                    if client_type
+                    else trigger_argument(kind, header, body)
+                )
             elif kind == "durableclient":
                 arguments[name] = self._client(binding)
             elif name != "$return":

@@ -46,11 +46,18 @@ def environment(azurite: str, tmp_path_factory: pytest.TempPathFactory) -> dict[
 @pytest.fixture(scope="module")
 def storage(start_shared_host: StartHost, azurite: str, environment: dict[str, str]) -> Iterator[Storage]:
     service = BlobServiceClient.from_connection_string(azurite)
-    for container in ("uploads", "bad", "events"):
+    for container in ("uploads", "bad", "events", "large"):
         service.create_container(container)
     host = start_shared_host("storage", env=environment)
     yield Storage(host, azurite, Path(environment["RECORD"]))
     host.stop()
+
+
+def test_a_function_that_takes_a_client_gets_one_for_its_blob_and_no_content(storage: Storage):
+    """SDK type bindings (azurefunctions-extensions-bindings-blob): the blob is read by the function, if at all."""
+    storage.put("large", "a/b.bin", bytes(3_000_000))
+    [call] = storage.wait_for_calls("a/b.bin")
+    assert (call["kind"], call["container"], call["size"]) == ("client", "large", 3_000_000)
 
 
 def test_uploaded_blob_starts_the_function_with_its_content(storage: Storage):

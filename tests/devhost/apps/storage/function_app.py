@@ -9,6 +9,7 @@ import os
 import time
 
 import azure.functions as func
+from azurefunctions.extensions.bindings.blob import BlobClient
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -42,6 +43,12 @@ def rejected(blob: func.InputStream) -> None:
 @app.blob_trigger(arg_name="blob", path="%EVENTS%/{name}", connection="AzureWebJobsStorage", source="EventGrid")
 def announced(blob: func.InputStream) -> None:
     record("event", name=blob.name)
+
+
+@app.blob_trigger(arg_name="client", path="large/{name}", connection="AzureWebJobsStorage")
+def pointed_at(client: BlobClient) -> None:
+    content = client.download_blob().readall()
+    record("client", container=client.container_name, name=client.blob_name, size=len(content))
 
 
 @app.timer_trigger(arg_name="timer", schedule="%EVERY_SECOND%", run_on_startup=False)
