@@ -65,8 +65,11 @@ async def delete_graph(request: Request) -> Response:
 
 @routes.post("api/network/graphs/compile")
 async def compile_drawing(request: Request) -> Response:
-    drawing = read_graph_body(request)
-    return Response.json(await compiler().compile(drawing.get("nodes"), drawing.get("edges")))
+    def read() -> tuple[Any, Any]:
+        drawing = read_graph_body(request)
+        return drawing.get("nodes"), drawing.get("edges")
+
+    return Response.json(await compiler().compile_request(request.body, read))
 
 
 @routes.get("api/network/graphs/{graph_id}/compile")

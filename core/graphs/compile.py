@@ -6,20 +6,19 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from core.base.errors import AppError, BadRequest, Unavailable
 from core.base.settings import MIB, Settings, settings
+from core.graphs.answers import Answer, Answers
 from core.graphs.checked import CheckedGraph
 from core.graphs.schema import check_graph
 from core.keras_worker.errors import ChildDied, ChildFailed, ChildOutOfMemory, ChildTimedOut, Refused
 from core.keras_worker.pool import ChildPool, PoolOptions, default_start
 
 log = logging.getLogger(__name__)
-
-Answer = dict[str, Any]
 
 _BACKEND = "numpy"
 # Checking more nodes than this takes longer than other requests should wait for the event loop.
@@ -34,24 +33,30 @@ class Compiler:
         self._settings = chosen
         self._children = asyncio.Semaphore(chosen.compile_children)
         self._free = [f"compile-{number}" for number in range(chosen.compile_children)]
-        self._answers: OrderedDict[bytes, Answer | AppError] = OrderedDict()
+        self._answers = Answers(chosen.compile_cache_entries)
         self._renewals: set[asyncio.Task[None]] = set()
         self._prepared = False
 
     async def compile(self, nodes: Any, edges: Any) -> Answer:
         """Summary, parameter count and shapes of a drawing. Raises BadRequest, TooLarge, Unavailable."""
         key = content_key(nodes, edges)
-        known = self._answers.get(key)
+        known = self._answers.find(key)
         if known is None:
             known = await self._answer(nodes, edges)
             if not isinstance(known, Unavailable):
-                self._remember(key, known)
-        else:
-            self._answers.move_to_end(key)
-        if isinstance(known, AppError):
-            # Raising it again and again would otherwise lengthen its traceback each time.
-            raise known.with_traceback(None)
-        return known
+                self._answers.keep(key, known)
+        return _given(known)
+
+    async def compile_request(self, body: bytes, read: Callable[[], tuple[Any, Any]]) -> Answer:
+        """As `compile`; `read` gives nodes and edges of the body, and is not asked for a body seen before."""
+        request = hashlib.sha256(body).digest()
+        content = self._answers.content_of(request)
+        known = self._answers.find(content) if content is not None else None
+        if known is not None:
+            return _given(known)
+        nodes, edges = read()
+        self._answers.keep_content(request, content_key(nodes, edges))
+        return await self.compile(nodes, edges)
 
     async def facts(self, nodes: Any, edges: Any, name: str) -> tuple[CheckedGraph, Answer]:
         """The checked drawing, and as `compile` with `model_json` and `output_counts` of a model of that name."""
@@ -73,11 +78,6 @@ class Compiler:
                     pass
         except ChildDied:
             log.warning("a child for compiling could not be started; the next compile tries again")
-
-    def _remember(self, key: bytes, answer: Answer | AppError) -> None:
-        self._answers[key] = answer
-        while len(self._answers) > self._settings.compile_cache_entries:
-            self._answers.popitem(last=False)
 
     async def _answer(self, nodes: Any, edges: Any) -> Answer | AppError:
         try:
@@ -158,6 +158,12 @@ def compiler() -> Compiler:
         )
         _compilers[loop] = Compiler(ChildPool(options), chosen)
     return _compilers[loop]
+
+
+def _given(answer: Answer | AppError) -> Answer:
+    if isinstance(answer, AppError):
+        raise answer
+    return answer
 
 
 def _refused(text: str) -> BadRequest:

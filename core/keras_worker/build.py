@@ -15,9 +15,17 @@ from core.keras_worker.errors import Refused
 Call = tuple[str, int]
 
 # An error of Keras about a user's layer may be of any of these types; anything else is our own mistake.
-KERAS_ERRORS = (ValueError, TypeError, AttributeError, ArithmeticError, LookupError, NotImplementedError, RuntimeError,
-                AssertionError)
-_FUNCTIONAL = ("Functional", "Model")
+KERAS_ERRORS = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    AssertionError,
+    MemoryError,
+)
 
 
 def build_model(checked: Mapping[str, Any], name: str = "model") -> Any:
@@ -129,8 +137,6 @@ class _Builder:
             self._problems[node_id] = {"model": refused.problems}
         except KERAS_ERRORS as error:
             self._problems[node_id] = [explain(error, _title(node), [])]
-        except MemoryError:
-            self._problems[node_id] = [f"{_title(node)} is too large to be built."]
 
     def _call(self, call: Call) -> None:
         """Calls a layer once its inputs are there; where they failed, it is passed over."""
@@ -149,10 +155,9 @@ class _Builder:
                 args, kwargs = gathered
                 outputs = layer(*args, **kwargs)
             self._tensors[call] = _flat(outputs)
+            _refuse_empty(self._tensors[call])
         except KERAS_ERRORS as error:
             self._problems.setdefault(call[0], [explain(error, _title(node), sources)])
-        except MemoryError:
-            self._problems.setdefault(call[0], [f"{_title(node)} is too large to be built."])
 
     def _input(self, node: Mapping[str, Any]) -> Any:
         import keras
@@ -196,8 +201,11 @@ class _Builder:
         for call in self._order:
             node, tensors = self._nodes[call[0]], self._tensors[call]
             if "outputs" in node:
-                named += [(item["path"], tensors[item["output"]]) for item in node["outputs"]
-                          if item["call"] == call[1] and item["output"] < len(tensors)]
+                named += [
+                    (item["path"], tensors[item["output"]])
+                    for item in node["outputs"]
+                    if item["call"] == call[1] and item["output"] < len(tensors)
+                ]
             elif call not in self._used:
                 (unused_inputs if self._layers[call[0]] is None else loose).extend(tensors)
         if named and not loose:
@@ -208,8 +216,10 @@ class _Builder:
     def _sequential(self, name: str) -> Any:
         import keras
 
-        layers = [self._layers[node_id] or keras.Input(**self._nodes[node_id]["params"], name=self._nodes[node_id]["name"])
-                  for node_id, _ in self._order]
+        layers = [
+            self._layers[node_id] or keras.Input(**self._nodes[node_id]["params"], name=self._nodes[node_id]["name"])
+            for node_id, _ in self._order
+        ]
         forks = any(len(wires) > 1 for wires in self._feeds.values()) or len(self._used) < len(self._order) - 1
         if forks or len(self._order) != len(self._nodes):
             raise Refused({"nodes": ["A Sequential model is one chain of layers without branches; use Functional."]})
@@ -217,6 +227,13 @@ class _Builder:
             return keras.Sequential(layers, name=name)
         except KERAS_ERRORS as error:
             raise Refused({"nodes": [explain(error, "The model", [])]}) from error
+
+
+def _refuse_empty(tensors: list[Any]) -> None:
+    """Raises ValueError for an output with a size of 0, which Keras lets pass until it trains."""
+    for tensor in tensors:
+        if 0 in tensor.shape:
+            raise ValueError(f"its output would be empty: {tuple(tensor.shape)}")
 
 
 def _title(node: Mapping[str, Any]) -> str:

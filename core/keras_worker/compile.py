@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-import sys
 from typing import TYPE_CHECKING, Any
 
 from core.keras_worker import light_backend
 from core.keras_worker.errors import Refused
+from core.keras_worker.memory_limit import limit_memory
 
 if TYPE_CHECKING:
     from core.keras_worker.commands import Call
@@ -35,7 +35,7 @@ def compile_graph(arguments: dict[str, Any]) -> dict[str, Any]:
     from core.keras_worker.summary import describe, output_counts
 
     global _layers_since_collection
-    _limit_memory(arguments.get("memory_bytes", 0))
+    limit_memory(arguments.get("memory_bytes", 0))
     _layers_since_collection += len(arguments["graph"]["nodes"])
     if _layers_since_collection > _LAYERS_BETWEEN_COLLECTIONS:
         gc.collect()
@@ -51,18 +51,3 @@ def compile_graph(arguments: dict[str, Any]) -> dict[str, Any]:
     finally:
         gc.enable()
     return described
-
-
-def _limit_memory(size: int) -> None:
-    """Lets allocations fail at once, where the pool's watch would only see them a moment later."""
-    if not size or sys.platform == "win32":
-        return
-    import resource
-
-    # Address space the process has already, by its page count; only Linux tells it this way.
-    if sys.platform == "linux":
-        with open("/proc/self/statm") as statm:
-            present = int(statm.read().split()[0]) * resource.getpagesize()
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
-            resource.setrlimit(resource.RLIMIT_AS, (present + size, hard))

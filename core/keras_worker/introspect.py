@@ -89,7 +89,7 @@ def _bases(cls: type) -> list[str]:
 
 def _with_call(entry: dict[str, Any], cls: type) -> dict[str, Any]:
     """Which arguments the layer's call takes, so that an edge can name one."""
-    call = inspect.signature(getattr(cls, "call"))
+    call = inspect.signature(cls.call)
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     names = [name for name, parameter in call.parameters.items() if parameter.kind in kinds]
     return {**entry, "call_arguments": [name for name in names if name != "self"]}
@@ -153,7 +153,7 @@ def _operations() -> Iterator[dict[str, Any]]:
         for name, value in sorted(vars(module).items()):
             mine = inspect.isclass(value) and value.__module__ == module.__name__
             if mine and issubclass(value, Operation) and not issubclass(value, Layer):
-                call = inspect.signature(getattr(value, "call"))
+                call = inspect.signature(value.call)
                 function = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
                 yield {
                     "name": f"ops.{module_name}.{name}",

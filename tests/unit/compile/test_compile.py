@@ -11,6 +11,7 @@ import pytest
 
 from core.base.errors import BadRequest
 from core.base.settings import Settings
+from core.graphs.answers import Answers
 from core.graphs.compile import Compiler, content_key
 from core.keras_worker.pool import ChildPool, PoolOptions
 from tests.harness import chain
@@ -159,6 +160,27 @@ async def test_answers_and_refusals_are_remembered_by_content(compiler: Compiler
             await compiler.compile(*bad)
         errors.append(caught.value)
     assert errors[0] is errors[1]
+
+
+async def test_a_request_of_the_same_bytes_is_not_read_again(compiler: Compiler) -> None:
+    reads: list[int] = []
+
+    def read() -> tuple[Any, Any]:
+        reads.append(1)
+        return drawn(("Input", {"shape": "(3,)"}), ("Dense", {"units": 78}))
+
+    first = await compiler.compile_request(b"the same bytes", read)
+    assert await compiler.compile_request(b"the same bytes", read) is first
+    assert len(reads) == 1
+
+
+async def test_no_more_answers_are_kept_than_allowed() -> None:
+    answers = Answers(2)
+    for number in range(3):
+        answers.keep(bytes([number]), {"summary": "x"})
+    assert [answers.find(bytes([number])) is None for number in range(3)] == [True, False, False]
+    answers.keep(b"large", {"summary": "x" * 40 * 2**20})
+    assert answers.find(b"large") is None
 
 
 async def test_many_at_once_use_no_more_children_than_allowed(compiler: Compiler) -> None:
