@@ -29,9 +29,7 @@ def read_preparation(model: Path) -> dict[str, Any]:
         return json.loads(archive.read(PREPARATION_MEMBER))
 
 
-def save_best_model(
-    model: keras.Model, weights: list[np.ndarray], preparation: dict[str, Any], path: Path
-) -> None:
+def save_best_model(model: keras.Model, weights: list[np.ndarray], preparation: dict[str, Any], path: Path) -> None:
     """Writes the model with other weights, and gives it its own back."""
     final = model.get_weights()
     model.set_weights(weights)
@@ -46,5 +44,7 @@ def write_log(history: dict[str, list[Any]], path: Path) -> None:
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["epoch", *names])
-        writer.writerows([epoch, *values] for epoch, values in enumerate(zip(*(history[name] for name in names))))
+        writer.writerows(
+            [epoch, *values] for epoch, values in enumerate(zip(*(history[name] for name in names), strict=True))
+        )
     os.replace(part, path)

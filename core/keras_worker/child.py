@@ -65,8 +65,9 @@ class Child:
             raise RuntimeError("A child takes one call at a time.")
         self._running = True
         self._calls += 1
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with limit:
                 await self._send({"number": self._calls, "command": command, "arguments": arguments})
                 answer = await self._answer(on_event)
         except TimeoutError as error:

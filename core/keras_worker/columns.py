@@ -52,23 +52,44 @@ class Column:
         """The block's values, NaN for missing ones, and up to `most_dirty` of its dirty cells. Texts become numbers in
         the order of their first appearance."""
         texts = table[str(self.position)]
-        empty = texts.is_null() | texts.str.to_lowercase().is_in(list(MISSING_TEXTS))
-        self.missing += int(empty.sum())
+        values = self._numbers(texts)
+        fine = np.abs(values) <= _LARGEST
+        if fine.all() and self.kind != "text":
+            self.kind = self.kind if len(values) == 0 else "number"
+            self._count_numbers(values)
+            return values, []
+        return self._read_closely(table, values, ~fine, most_dirty)
+
+    def _numbers(self, texts: pl.Series) -> NDArray[np.float64]:
+        """The cells as numbers, NaN where they are none."""
         plain = texts.str.replace(",", ".", literal=True) if self.decimal == "," else texts
-        numbers = plain.cast(pl.Float64, strict=False)
-        numbers = numbers.set(numbers.is_infinite() | (numbers.abs() > _LARGEST), None)
-        odd = numbers.is_null() & ~empty
-        odd_count = int(odd.sum())
-        if not self.kind and not empty.all():
-            self.kind = "number" if 2 * odd_count <= len(texts) - int(empty.sum()) else "text"
+        return plain.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(writable=True)
+
+    def _read_closely(
+        self, table: pl.DataFrame, values: NDArray[np.float64], doubtful: NDArray[np.bool_], most_dirty: int
+    ) -> tuple[NDArray[np.float64], list[DirtyCell]]:
+        """`read` where some cells are not numbers at first sight: missing, between blanks, texts, or dirty."""
+        texts = table[str(self.position)].str.strip_chars()
+        at = np.flatnonzero(doubtful)
+        cells = texts.gather(at)
+        missing = (cells.is_null() | cells.str.to_lowercase().is_in(list(MISSING_TEXTS))).to_numpy()
+        self.missing += int(missing.sum())
+        numbers = self._numbers(cells)
+        odd = at[~missing & ~(np.abs(numbers) <= _LARGEST)]
+        if not self.kind and missing.sum() < len(values):
+            self.kind = "number" if 2 * len(odd) <= len(values) - missing.sum() else "text"
         if self.kind == "text":
-            return self._encode(texts.set(empty, None)), []
-        values = numbers.set(empty, None).fill_null(np.nan).to_numpy()
+            gaps = pl.Series(np.zeros(len(texts), dtype=bool)).scatter(at[missing], True)
+            return self._encode(texts.set(gaps, None)), []
+        values[at] = np.where(missing, np.nan, numbers)
+        values[odd] = np.nan
         self._count_numbers(values)
-        self.dirty += odd_count
-        found = table.filter(odd).head(most_dirty) if odd_count else table.head(0)
-        cells = zip(found[ROW], found[str(self.position)], strict=True)
-        return values, [DirtyCell(row, self.name, content) for row, content in cells]
+        self.dirty += len(odd)
+        found = table[odd[:most_dirty].tolist()]
+        return values, [
+            DirtyCell(row, self.name, content.strip())
+            for row, content in zip(found[ROW], found[str(self.position)], strict=True)
+        ]
 
     def sorted_codes(self) -> NDArray[np.int32]:
         """By the numbers that `read` gave to texts: those by alphabetical order."""

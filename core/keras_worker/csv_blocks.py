@@ -33,7 +33,7 @@ class RaggedRow:
 
 @dataclass(frozen=True)
 class Block:
-    """`table`: columns "0", "1", … of text (null for empty cells) and the row number in ROW, empty rows left out."""
+    """`table`: columns "0", "1", … of text, and the row number in ROW; rows without any cell are left out."""
 
     table: pl.DataFrame
     ragged: list[RaggedRow]
@@ -103,9 +103,10 @@ class CsvReader:
             table, ragged = self._parse_slowly(content, first)
         numbered = table.with_row_index(ROW, offset=first)
         self._next_row = first + len(table)
-        texts = pl.exclude(ROW)
-        numbered = numbered.with_columns(texts.str.strip_chars().replace("", None))
-        kept = numbered.filter(pl.any_horizontal(texts.is_not_null()))
+        blank = (pl.col("0").is_null() | (pl.col("0").str.strip_chars() == "")) & pl.all_horizontal(
+            pl.exclude(ROW, "0").is_null()
+        )
+        kept = numbered.filter(~blank)
         yield Block(kept, ragged, len(numbered) - len(kept))
 
     @property
@@ -118,7 +119,7 @@ class CsvReader:
                 content,
                 has_header=False,
                 separator=self._format.delimiter,
-                schema={name: pl.String for name in self._names},
+                schema=dict.fromkeys(self._names, pl.String),
             )
         except pl.exceptions.PolarsError:
             return None
@@ -131,7 +132,7 @@ class CsvReader:
 
     def _parse_slowly(self, content: bytes, first: int) -> tuple[pl.DataFrame, list[RaggedRow]]:
         width = len(self._names)
-        rows: list[list[str]] = []
+        rows: list[list[str | None]] = []
         ragged: list[RaggedRow] = []
         csv.field_size_limit(_LONGEST_ROW)
         reader = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=self._format.delimiter)
@@ -139,8 +140,8 @@ class CsvReader:
             blank = not any(cell.strip() for cell in row)
             if len(row) != width and not blank:
                 ragged.append(RaggedRow(number, len(row)))
-            rows.append((row + [""] * width)[:width])
-        return pl.DataFrame(rows, schema={name: pl.String for name in self._names}, orient="row"), ragged
+            rows.append([cell or None for cell in (row + [""] * width)[:width]])
+        return pl.DataFrame(rows, schema=dict.fromkeys(self._names, pl.String), orient="row"), ragged
 
 
 def _last_row_end(content: bytes) -> int:

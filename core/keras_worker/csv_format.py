@@ -19,7 +19,7 @@ _COMMA = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """`header`: all column names, trimmed. `header_row`: its row in the file, from 1. `positions`: of wanted columns."""
+    """`header`: all column names, trimmed; `header_row`: its row in the file, from 1; `positions`: wanted columns."""
 
     encoding: str
     bom_bytes: int

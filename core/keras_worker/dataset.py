@@ -29,7 +29,7 @@ class Split:
 
 
 def split_rows(rows: int, validation_split: float, test_split: float) -> Split:
-    """Shuffles the row numbers with a Generator seeded 42 and cuts them into train, validation and test, in this order."""
+    """Shuffles the row numbers with a Generator seeded 42 and cuts them: train, validation, test, in this order."""
     order = np.arange(rows, dtype=np.int64)
     np.random.default_rng(SPLIT_SEED).shuffle(order)
     test = int(rows * test_split)

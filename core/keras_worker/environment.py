@@ -12,7 +12,7 @@ APP_ROOT = Path(__file__).resolve().parents[2]
 
 
 def child_environment(backend: str) -> dict[str, str]:
-    """The whole environment of a child with this Keras backend ("tensorflow" or "numpy").
+    """The whole environment of a child with this Keras backend ("tensorflow", "numpy", or "none" for no Keras at all).
 
     In Azure the packages lie in `.python_packages`, which only the worker's own `sys.path` names; so the
     parent's path is handed on as a whole.

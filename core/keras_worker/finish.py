@@ -60,11 +60,19 @@ def _write_artifacts(training: Training, folder: Path) -> dict[str, str]:
 
 
 def _notes(training: Training) -> list[str]:
+    notes: list[str] = []
     losses = training.history.get("loss", [])
     diverged = [epoch for epoch, loss in enumerate(losses, start=1) if not math.isfinite(loss)]
-    if not diverged:
-        return []
-    return [
-        f"The training diverged: the loss was no finite number from epoch {diverged[0]} on. Use a smaller learning "
-        "rate, clip the gradients, or standardise the columns."
-    ]
+    if diverged:
+        notes.append(
+            f"The training diverged: the loss was no finite number from epoch {diverged[0]} on. Use a smaller learning "
+            "rate, clip the gradients, or standardise the columns."
+        )
+    watchers = {"early_stopping": "es_monitor", "reduce_lr": "rlrop_monitor"}
+    for watcher, monitor in watchers.items():
+        if training.params[watcher] and training.params[monitor].startswith("val_") and not training.validates:
+            notes.append(f"{watcher} watches {training.params[monitor]}, but without validation rows it never acts.")
+    target = training.data.target
+    if target["form"] == "number" and target["classes"] is not None:
+        notes.append(f"The texts in '{target['name']}' were numbered in alphabetical order and learnt as numbers.")
+    return notes

@@ -1,4 +1,4 @@
-"""The fork server: imports Keras once, then makes a ready child out of itself in milliseconds for each socket it is sent.
+"""The fork server: imports Keras once, then for each socket it is sent forks a ready child in milliseconds.
 
 It runs no TensorFlow operation before a fork: TensorFlow's threads would not exist in the child.
 """

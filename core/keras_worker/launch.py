@@ -116,12 +116,7 @@ class ForkLauncher:
     async def _start_server(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                child_command("server", self._kind, "--channel", str(theirs.fileno())),
-                stdin=subprocess.DEVNULL,
-                env=child_environment(self._kind),
-                pass_fds=[theirs.fileno()],
-            )
+            self._process = self._popen(theirs.fileno())
         ours.setblocking(False)
         self._channel = ours
         try:
@@ -135,6 +130,15 @@ class ForkLauncher:
         if not ready:
             await self._stop_server()
             raise ChildDied(f"The {self._kind} fork server did not start.")
+
+    def _popen(self, channel: int) -> subprocess.Popen[bytes]:
+        """Not asyncio's: its handle would need this loop to learn that the process has ended."""
+        return subprocess.Popen(
+            child_command("server", self._kind, "--channel", str(channel)),
+            stdin=subprocess.DEVNULL,
+            env=child_environment(self._kind),
+            pass_fds=[channel],
+        )
 
     async def _stop_server(self) -> None:
         if self._channel is not None:

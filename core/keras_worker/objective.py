@@ -33,8 +33,8 @@ def target_form(params: dict[str, Any]) -> TargetForm:
 
 
 def resolve_metric_name(name: str, form: TargetForm) -> str | None:
-    """"accuracy" under the name of the kind that fits the targets; None where there is no such thing."""
-    if name.lower() in ("accuracy", "acc"):
+    """ "accuracy" under the name of the kind that fits the targets; None where there is no such thing."""
+    if _is_accuracy(name):
         return _ACCURACIES.get(form)
     return name
 
@@ -57,11 +57,16 @@ def make_loss(params: dict[str, Any]) -> keras.Loss:
     try:
         return cls()
     except TypeError as error:
-        raise Refused({"loss": [f"{cls.__name__} needs arguments that cannot be given here; choose another."]}) from error
+        raise Refused(
+            {"loss": [f"{cls.__name__} needs arguments that cannot be given here; choose another."]}
+        ) from error
 
 
 def make_metrics(params: dict[str, Any]) -> list[keras.Metric]:
     """Each metric once, under Keras's own name. Raises Refused for one that needs arguments."""
+    for name in params["metrics"]:
+        if not _is_accuracy(name):
+            metric_class(name)  # an unknown name is told even where the loss is unknown too
     form = target_form(params)
     names = [resolve_metric_name(name, form) for name in params["metrics"]]
     classes = dict.fromkeys(metric_class(name) for name in names if name is not None)
@@ -73,3 +78,7 @@ def make_metrics(params: dict[str, Any]) -> list[keras.Metric]:
             sentence = f"{cls.__name__} needs arguments that cannot be given here; leave it out."
             raise Refused({"metrics": [sentence]}) from error
     return metrics
+
+
+def _is_accuracy(name: str) -> bool:
+    return name.lower() in ("accuracy", "acc")

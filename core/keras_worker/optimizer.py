@@ -39,7 +39,7 @@ def make_optimizer(params: dict[str, Any]) -> keras.Optimizer:
 
 def _moving_average(params: dict[str, Any]) -> dict[str, Any]:
     """Optional parameters beyond the contract, by the names of Keras's optimizers."""
-    names = ("use_ema", "ema_momentum", "ema_overwrite_frequency", "weight_decay", "gradient_accumulation_steps")
+    names = ("use_ema", "ema_momentum", "ema_overwrite_frequency")
     return {name: params[name] for name in names if params.get(name) is not None}
 
 

@@ -43,7 +43,7 @@ class PoolOptions:
 
 
 class ChildPool:
-    """Children of both kinds, "tensorflow" and "numpy". Belongs to one event loop."""
+    """Children of all kinds: "tensorflow", "numpy", and "none" without Keras. Belongs to one event loop."""
 
     def __init__(self, options: PoolOptions | None = None) -> None:
         self.options = options or PoolOptions()

@@ -23,7 +23,7 @@ class _Predictor:
 
     def __init__(self, path: Path) -> None:
         self.preparation = read_preparation(path)
-        model = keras.models.load_model(path, compile=False)
+        model: Any = keras.models.load_model(path, compile=False)
         signature = tf.TensorSpec([None, *model.inputs[0].shape[1:]], model.inputs[0].dtype)
         self.run = tf.function(lambda x: model(x, training=False), autograph=False, input_signature=[signature])
 

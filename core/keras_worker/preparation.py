@@ -4,7 +4,8 @@ It is a JSON object that travels with the model:
 
     {"columns": [{"name", "kind": "number", "missing": median, "mean": m, "deviation": s}
                  {"name", "kind": "text", "categories": [text, …], "missing": "" or null, "mean", "deviation"}, …],
-     "target": {"name", "form", "classes": [label, …] or null}}
+     "target": {"name", "form", "classes": [label, …] or null},
+     "decimal_mark": "." or ","}
 
 A missing number becomes the median of the training rows; a missing text is a category of its own, the empty text, if
 training had one. `mean` and `deviation`, of the training rows too, are there when columns are standardised: the
@@ -37,11 +38,12 @@ def prepare_rows(preparation: dict[str, Any], rows: list[list[Any]]) -> NDArray[
     if problems:
         raise Refused(" ".join(problems[:_MOST_REPORTED]))
     x = np.empty((len(rows), len(columns)), dtype=np.float32)
+    comma = preparation["decimal_mark"] == ","
     for at, column in enumerate(columns):
         codes = {category: float(code) for code, category in enumerate(column.get("categories", ()))}
         for number, row in enumerate(rows):
             try:
-                x[number, at] = _category(codes, row[at]) if codes else _number(column, row[at])
+                x[number, at] = _category(codes, row[at]) if codes else _number(column, row[at], comma)
             except ValueError as error:
                 problems.append(f"Row {number + 1}, column '{column['name']}': {error}")
     if problems:
@@ -66,14 +68,14 @@ def _category(codes: dict[str, float], cell: Any) -> float:
     return codes[category]
 
 
-def _number(column: dict[str, Any], cell: Any) -> float:
+def _number(column: dict[str, Any], cell: Any, comma: bool) -> float:
     text = _text(cell)
     if text.lower() in MISSING_TEXTS:
         if column["missing"] is None:
             raise ValueError("the value is missing, and in the training none was.")
         return float(column["missing"])
     try:
-        value = float(text)
+        value = float(text.replace(",", ".") if comma else text)
     except ValueError:
         raise ValueError(f"'{text}' is not a number.") from None
     if not abs(value) <= _LARGEST:

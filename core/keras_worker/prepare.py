@@ -22,13 +22,13 @@ def prepare(call: Call) -> dict[str, Any]:
     `data_sha256` (of the CSV's bytes) and `dataset`, the profile for the person. Done again, it finds its own work.
 
     Raises Refused with sentences about everything that is wrong with the file, or about how file, loss and network
-    do not go together.
+    do not go together. Events: `stage` (`text`: what is being done).
     """
     passed("prepare-begun")
     # polars starts threads, so it must not be loaded before the fork.
     from core.keras_worker.table import read_table
 
-    arguments, params = call.arguments, resolve_monitors(call.arguments["params"])
+    arguments, params = call.arguments, call.arguments["params"]
     folder = Path(arguments["work"]) / "data"
     csv = Path(arguments["csv"])
     request = {"graph": arguments["graph"], "params": params, "csv_bytes": csv.stat().st_size}
@@ -37,7 +37,7 @@ def prepare(call: Call) -> dict[str, Any]:
         return done
     fix_threads(arguments["threads"])
     model = make_model(arguments["graph"], params, _SEED)
-    problems = input_problems(model, len(params["x_columns"])) + monitor_problems(params)
+    problems = input_problems(model, len(params["x_columns"])) + monitor_problems(resolve_monitors(params))
     if problems:
         raise Refused(" ".join(problems))
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,12 +51,13 @@ def prepare(call: Call) -> dict[str, Any]:
     problems = target_problems(target, params["y_column"], params, tuple(model.outputs[0].shape[1:]))
     if problems:
         raise Refused(" ".join(problems))
-    target.numbers.astype("<i4" if target.classes is not None else "<f4").tofile(folder / "y.bin")
+    _write_durably(folder / "y.bin", target.numbers.astype("<i4" if target.classes is not None else "<f4").tobytes())
     passed("prepare-arrays-written")
     result = {"rows": table.rows, "data_sha256": table.sha256, "dataset": table.profile(params, target)}
     preparation = {
         "columns": table.columns,
         "target": {"name": params["y_column"], "form": target.form, "classes": target.classes},
+        "decimal_mark": table.format.decimal,
     }
     _write_manifest(
         folder,
@@ -84,8 +85,12 @@ def _earlier(folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
 
 def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     part = folder / "manifest.part"
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(manifest, file, allow_nan=False)
+    _write_durably(part, json.dumps(manifest, allow_nan=False).encode())
+    os.replace(part, folder / "manifest.json")
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, folder / "manifest.json")

@@ -32,6 +32,19 @@ class Progress:
         self._call.emit(event | live)
 
 
+class Stages:
+    """Tells in words what is being done before the fitting."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._sent = -math.inf
+
+    def tell(self, text: str) -> None:
+        if time.monotonic() - self._sent >= _INTERVAL_SECONDS:
+            self._sent = time.monotonic()
+            self._call.emit({"event": "stage", "text": text})
+
+
 def without_nan(value: Any) -> Any:
     """The same structure with null for NaN and infinities, which JSON cannot hold."""
     if isinstance(value, dict):

@@ -40,8 +40,3 @@ def leave_training(arguments: dict[str, Any], training: Training) -> None:
     """Keeps the training for the next command; its newest checkpoint must be of just this place."""
     job = {name: arguments[name] for name in ("graph", "params", "seed", "threads")}
     _held["training"] = (fingerprint(job, training.data), training)
-
-
-def drop_training() -> None:
-    """Forgets what is held."""
-    _held.clear()

@@ -16,6 +16,7 @@ from core.keras_worker.dataset import split_rows
 from core.keras_worker.errors import Refused
 from core.keras_worker.kill_points import passed
 from core.keras_worker.preparation import standardise
+from core.keras_worker.progress import Stages
 from core.keras_worker.targets import Target
 
 _MOST_REPORTED = 20
@@ -91,6 +92,8 @@ class _Reading:
     def __init__(self, csv: Path, folder: Path, params: dict[str, Any], form: CsvFormat, call: Call) -> None:
         self._csv, self._params, self._format, self._call = csv, params, form, call
         self._x_path = folder / "x.f32"
+        self._size = csv.stat().st_size
+        self._stages = Stages(call)
         self._features = [self._column(name) for name in params["x_columns"]]
         self._target = self._column(params["y_column"])
         self._y: list[Values] = []
@@ -103,6 +106,7 @@ class _Reading:
         with self._x_path.open("wb") as file:
             for block in reader:
                 self._refuse_if_cancelled()
+                self._stages.tell(f"Reading the data, {min(reader.bytes_read / self._size, 1):.0%}")
                 self._take_findings(block)
                 if len(block.table):
                     values = self._read(block)
@@ -151,8 +155,7 @@ class _Reading:
         return x
 
     def _check_disk(self, bytes_read: int, bytes_written: int) -> None:
-        size = self._csv.stat().st_size
-        needed = int(bytes_written * size / max(bytes_read, 1))
+        needed = int(bytes_written * self._size / max(bytes_read, 1))
         free = shutil.disk_usage(self._x_path.parent).free
         if needed > free:
             raise Refused(
@@ -192,6 +195,7 @@ class _Reading:
         histograms: list[dict[str, Any] | None] = []
         for at, column in enumerate(self._features):
             self._refuse_if_cancelled()
+            self._stages.tell(f"Preparing column '{column.name}'")
             histograms.append(_histogram(x, at) if column.kind == "number" else None)
             columns.append(_fill(x, at, column, train))
         if self._params.get("standardize"):
@@ -216,7 +220,8 @@ def _fill(x: np.memmap[Any, Any], at: int, column: Column, train: NDArray[np.int
     if column.kind == "number":
         if column.missing:
             values = np.asarray(x[:, at])
-            present = values[train][~np.isnan(values[train])]
+            seen = values[train]
+            present = seen[~np.isnan(seen)]
             prepared["missing"] = float(np.median(present)) if len(present) else 0.0
             x[:, at] = np.where(np.isnan(values), np.float32(prepared["missing"]), values)
         return prepared

@@ -57,8 +57,7 @@ def target_problems(target: Target, column: str, params: dict[str, Any], outputs
             problems.append(f"{many}: classification needs at least two.")
         elif units != count:
             problems.append(
-                f"{many}, but the network's output has {units} units: give the last layer {count} units "
-                "(with softmax)."
+                f"{many}, but the network's output has {units} units: give the last layer {count} units (with softmax)."
             )
     elif target.form == "binary":
         if count != 2:
@@ -109,7 +108,8 @@ def monitor_problems(params: dict[str, Any]) -> list[str]:
     known = ["loss", *(metric.name for metric in make_metrics(params))]
     watched = {"es_monitor": params["early_stopping"], "rlrop_monitor": params["reduce_lr"]}
     return [
-        f"{name} is '{params[name]}', which is not computed: choose among {', '.join(known)}, or these with val_ before."
+        f"{name} is '{params[name]}', which is not computed: choose among {', '.join(known)}, "
+        "or these with val_ before."
         for name, used in watched.items()
         if used and params[name].removeprefix("val_") not in known
     ]

@@ -1,6 +1,7 @@
 """The command `train`: one slice of a training."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from core.keras_worker.commands import Call
@@ -11,8 +12,8 @@ from core.keras_worker.training import Reporting
 
 
 def train(call: Call) -> dict[str, Any]:
-    """Goes on from the newest good checkpoint in `work/checkpoints/`, or begins, for at most `seconds` (null: to the
-    end), stopping between batches.
+    """Goes on from the newest good checkpoint in `work/checkpoints/`, or begins, for `seconds` (null: to the end),
+    stopping between batches. However few the seconds, some batches are done: slice after slice, it comes to its end.
 
     Arguments: `work`, `graph`, `params`, `seconds`, `threads`, `seed`. Events: `progress` and `checkpoint` (`name`, a
     folder in `checkpoints/`). Returns `outcome` ("continue", "done" or "cancelled"), `epoch` (finished ones), `epochs`
@@ -23,9 +24,15 @@ def train(call: Call) -> dict[str, Any]:
     passed("train-begun")
     training = take_training(call.arguments)
     epochs = training.params["epochs"]
+    first = replace(training.position)
+
+    def stop() -> bool:
+        late = deadline is not None and time.monotonic() >= deadline
+        return call.cancelled or (late and training.position != first)
+
     training.advance(
         Reporting(
-            stop=lambda: call.cancelled or (deadline is not None and time.monotonic() >= deadline),
+            stop=stop,
             progress=Progress(call, epochs),
             saved=lambda name: call.emit({"event": "checkpoint", "name": name}),
         )

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,12 +78,16 @@ class Training:
         self._saved_at = time.monotonic()
         self.model.optimizer.build(self.model.trainable_variables)
         self._fit = Steps(self.model.train_step, self.model, data.rows(data.split.train[:1], weighted=True))
-        self.test = Steps(self.model.test_step, self.model, data.rows(data.split.train[:1], weighted=False))
-        self._watchers = Watchers(self.model, resolve_monitors(self.params), validates=self._validates)
+        self._watchers = Watchers(self.model, resolve_monitors(self.params), validates=self.validates)
         self._saved_name = ""
         if checkpoint is not None:
             self._restore(checkpoint)
             passed("state-restored")
+
+    @cached_property
+    def test(self) -> Steps:
+        """Keras's evaluation steps, which add to the metrics."""
+        return Steps(self.model.test_step, self.model, self.data.rows(self.data.split.train[:1], weighted=False))
 
     @property
     def done(self) -> bool:
@@ -110,13 +115,16 @@ class Training:
         return {name: _plain(value) for name, value in self.model.get_metrics_result().items()}
 
     @property
-    def _validates(self) -> bool:
+    def validates(self) -> bool:
+        """Whether each epoch ends with a validation."""
         return len(self.data.split.validation) > 0
 
     def _finish_phase(self, reporting: Reporting) -> bool:
         """Runs the batches left in this phase; false if it was told to stop before all were done."""
         fitting = self.position.phase == "fit"
-        size = self.params["batch_size"] if fitting else self.params["validation_batch_size"] or self.params["batch_size"]
+        size = (
+            self.params["batch_size"] if fitting else self.params["validation_batch_size"] or self.params["batch_size"]
+        )
         order = self._epoch_order() if fitting else self.data.split.validation
         batches = -(-len(order) // size)
         if self.position.batch == 0 and batches:
@@ -149,14 +157,12 @@ class Training:
 
     def _epoch_order(self) -> Indices:
         if self._order is None:
-            self._order = epoch_order(
-                self.data.split.train, self.params["shuffle"], self._seed, self.position.epoch
-            )
+            self._order = epoch_order(self.data.split.train, self.params["shuffle"], self._seed, self.position.epoch)
         return self._order
 
     def _end_epoch(self, progress: Progress) -> None:
         """What `fit` does after an epoch's batches, and at the end of the training, in its order."""
-        if self._validates:
+        if self.validates:
             self._logs |= {f"val_{name}": value for name, value in self.metrics().items()}
         passed("epoch-validated")
         epoch = self.position.epoch

@@ -54,7 +54,7 @@ class Watchers:
                 if watcher.monitor_op is not None:
                     raise
                 raise Refused(
-                    f"Whether '{watcher.monitor}' should rise or fall is not known to Keras: choose the mode min or max."
+                    f"Keras does not know whether '{watcher.monitor}' should rise or fall: choose the mode min or max."
                 ) from error
 
     def training_ended(self) -> None:

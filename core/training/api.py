@@ -75,9 +75,7 @@ async def start_job(request: Request) -> Response:
     job = await store.get(request.user.key, request.id("job_id"))
     job = await dataset_arrived(clients, DurableOrchestrations(request.durable), job)
     if job.ended:
-        raise BadRequest(
-            job.error or f"This training has {job.status.value} already; make a new one to train again."
-        )
+        raise BadRequest(job.error or f"This training has {job.status.value} already; make a new one to train again.")
     return Response.json(await store.view(job), 202, {"Location": _location(job)})
 
 
@@ -98,9 +96,7 @@ async def cancel_job(request: Request) -> Response:
     return Response.json(await store.view(job), 200 if ended_before else 202)
 
 
-async def _create_job(
-    clients: Storage, request: Request, values: dict[str, Any], dataset: bytes | None = None
-) -> Job:
+async def _create_job(clients: Storage, request: Request, values: dict[str, Any], dataset: bytes | None = None) -> Job:
     """A queued job, once graph, parameters and, where it is there already, the dataset's header are right."""
     graph = await GraphStore(clients).get(request.user.key, request.id("graph_id"))
     params = parse_parameters(values, clients.settings)

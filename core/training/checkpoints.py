@@ -107,4 +107,3 @@ class Checkpoints:
             return json.loads(await read_blob(self._blobs, self._pointer))
         except ResourceNotFoundError:
             return {}
-

@@ -115,9 +115,7 @@ async def _ended_by_user_error(run: Run, work: Callable[[Run], Awaitable[Step]])
             " Use a smaller network, a smaller batch size or fewer rows."
         )
     except ChildTimedOut:
-        return await run.fail(
-            "Training failed: one batch takes too long; use a smaller network or batch size."
-        )
+        return await run.fail("Training failed: one batch takes too long; use a smaller network or batch size.")
     except ChildDied:
         return await run.fail(
             "Training failed: the process that trains it ended unexpectedly several times in a row."

@@ -109,9 +109,7 @@ def parse_parameters(values: Mapping[str, Any], settings: Settings) -> TrainingP
 
 
 def _unset(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, str) and value.strip().lower() in ("", "null", "none", "undefined")
-    )
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("", "null", "none", "undefined"))
 
 
 def _check_limits(parameters: TrainingParameters, settings: Settings, problems: dict[str, list[str]]) -> None:

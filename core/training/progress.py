@@ -48,7 +48,7 @@ class Progress:
 
     async def on_event(self, event: dict[str, Any]) -> None:
         # An event without `live` carries only how far the epoch is: it must not hide a finished epoch.
-        if event["event"] == "progress":
+        if event["event"] in ("progress", "stage"):
             self._latest = {**self._latest, **event}
 
     async def watch(self) -> None:
@@ -65,11 +65,13 @@ class Progress:
         self.verdict = verdict_on(job, self._job.runner)
         if self.verdict is not Verdict.GO_ON or not self._latest:
             return None
-        updated = replace(
-            job,
-            progress=max(job.progress, fitting_progress(self._latest["done"])),
-            live={"live": self._latest["live"]} if self._latest.get("live") else job.live,
-        )
+        live = dict(job.live)
+        if "text" in self._latest:
+            live["stage"] = self._latest["text"]
+        if self._latest.get("live"):
+            live["live"] = self._latest["live"]
+        progress = max(job.progress, fitting_progress(self._latest["done"])) if "done" in self._latest else job.progress
+        updated = replace(job, progress=progress, live=live)
         return None if updated == job else updated
 
 

@@ -31,9 +31,9 @@ from core.training.work import WorkFolder, fetch_dataset
 # would go on dying.
 MOST_DEATHS = 3
 
-# A cancelled slice ends between two batches and hands over its history; one that takes longer is killed
-# and leaves the history of the slice before.
-CANCEL_SECONDS = 20.0
+# A cancelled slice ends between two batches and hands over its history; one that is longer at a batch, or
+# at tracing a large network, is killed and leaves the history of the slice before.
+CANCEL_SECONDS = 5.0
 
 # A slice ends between two batches. One that is so much late hangs.
 LATE_SECONDS = 120.0
@@ -254,9 +254,7 @@ class Run:
             for artifact in ARTIFACTS.values():
                 await delete_blob(self._storage.artifacts, f"{job.folder}/{artifact.file}")
         await self._work.discard()
-        return Step(
-            job.status.value, f"{job.status.value.capitalize()}{': ' if job.error else ''}{job.error}"
-        )
+        return Step(job.status.value, f"{job.status.value.capitalize()}{': ' if job.error else ''}{job.error}")
 
 
 async def _call(
@@ -271,8 +269,8 @@ async def _call(
 ) -> dict[str, Any] | None:
     """Call the child while the job's row is watched.
 
-    When the row says to stop, the command is told and has `patience` seconds to come to its end; then
-    the child is killed and None returned.
+    When the row says to stop, the command is told and has `patience` seconds to come to its end. Then,
+    or at once without patience, the child is killed and None returned.
     """
 
     async def heard(event: dict[str, Any]) -> None:
@@ -284,12 +282,10 @@ async def _call(
     watch = asyncio.create_task(progress.watch())
     try:
         await asyncio.wait({call, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not call.done():
+        if not call.done() and patience:
             await child.cancel()
             await asyncio.wait({call}, timeout=patience)
-        if not call.done():
-            return None
-        return await call
+        return await call if call.done() else None
     finally:
         # Cancelling a call kills its child. Both are waited for: neither may outlive this activity.
         call.cancel()

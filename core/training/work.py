@@ -80,6 +80,5 @@ async def fetch_dataset(storage: Storage, job: Job, work: WorkFolder) -> None:
         await download_file(blob, work.dataset, **pinned)
     except (ResourceModifiedError, ResourceNotFoundError):
         raise BadRequest(
-            "The uploaded dataset was changed or removed after the job had started;"
-            " make a new job and upload it again."
+            "The uploaded dataset was changed or removed after the job had started; make a new job and upload it again."
         ) from None

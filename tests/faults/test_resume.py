@@ -19,12 +19,18 @@ from tests.unit.keras_worker.trainings import SAMPLES, Job
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COMMANDS = ("prepare", "train", "finish")
-# Steps that every training passes, by the command that passes them, apart from the ends of the commands.
-TRAINING_STEPS = [step for step in STEPS if not step.startswith(("prepare", "finish"))]
+# All named steps, in an order in which one run can be killed at each of them: going on from a checkpoint comes after
+# the first one is written, and the ends of the training come last.
+KILLS = [
+    *(step for step in STEPS if step.startswith("prepare")),
+    *(step for step in STEPS if not step.startswith(("prepare", "finish", "state", "training", "slice"))),
+    *("state-restored", "training-finalised", "slice-ended"),
+    *(step for step in STEPS if step.startswith("finish")),
+]
 
 
 class Undisturbed:
-    """Results of trainings that nobody disturbs, each made once."""
+    """Trainings that nobody disturbs, each done once."""
 
     def __init__(self, pool: ChildPool, folder: Path) -> None:
         self._pool, self._folder = pool, folder
@@ -38,6 +44,12 @@ class Undisturbed:
                 finished = await job.run(child)
             self._made[name] = job.hash_of_state(), finished
         return self._made[name]
+
+    async def prepared(self, name: str, work: Path) -> Job:
+        """A job of this kind that has come through `prepare`."""
+        await self.result(name)
+        shutil.copytree(self._folder / name / "data", work / "data")
+        return Job(SAMPLES[name](), work)
 
 
 @pytest.fixture(scope="module")
@@ -63,51 +75,43 @@ async def run_with_kills(pool: ChildPool, job: Job, kills: list[dict[str, Any]])
     return result, deaths
 
 
-@pytest.mark.parametrize("step", STEPS)
-async def test_killed_at_a_step_it_ends_as_if_undisturbed(
-    step: str, pool: ChildPool, undisturbed: Undisturbed, tmp_path: Path
-) -> None:
-    job = Job(SAMPLES["mlp"](), tmp_path)
-    # The first time most steps come by there is little to lose; so also one in the middle.
-    kills = [{"step": step, "nth": 3}] if step in ("chunk-trained", "chunk-validated", "callbacks-called") else []
-    if step == "state-restored":
-        kills = [{"step": "chunk-trained", "nth": 4}]
-    kills.append({"step": step})
-    result, deaths = await run_with_kills(pool, job, kills)
-    assert deaths == len(kills)
-    assert (job.hash_of_state(), result) == await undisturbed.result("mlp")
+async def test_the_kills_are_all_the_named_steps() -> None:
+    assert sorted(KILLS) == sorted(STEPS)
 
 
-@pytest.mark.parametrize("name", ["cnn", "rnn", "ema"])
-async def test_killed_at_every_step_of_the_training_in_one_run_it_ends_as_if_undisturbed(
+@pytest.mark.parametrize("name", SAMPLES)
+async def test_killed_at_every_step_of_the_engine_it_ends_as_if_undisturbed(
     name: str, pool: ChildPool, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     job = Job(SAMPLES[name](), tmp_path)
-    # Steps early in a process come first, so that each process gets as far as the one before.
-    kills = [{"step": step} for step in TRAINING_STEPS if step != "slice-ended"]
-    result, deaths = await run_with_kills(pool, job, kills)
-    assert deaths == len(kills)
+    result, deaths = await run_with_kills(pool, job, [{"step": step} for step in KILLS])
+    assert deaths == len(KILLS)
     assert (job.hash_of_state(), result) == await undisturbed.result(name)
+
+
+@pytest.mark.parametrize("step", ["chunk-trained", "chunk-validated", "callbacks-called"])
+async def test_killed_in_the_middle_of_the_training_it_ends_as_if_undisturbed(
+    step: str, pool: ChildPool, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    job = await undisturbed.prepared("mlp", tmp_path)
+    result, deaths = await run_with_kills(pool, job, [{"step": step, "nth": 4}, {"step": step, "nth": 2}])
+    assert deaths == 2
+    assert (job.hash_of_state(), result) == await undisturbed.result("mlp")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 async def test_cut_into_slices_in_the_middle_of_epochs_it_ends_as_if_uncut(
     name: str, pool: ChildPool, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    job = Job(SAMPLES[name](), tmp_path)
+    job = await undisturbed.prepared(name, tmp_path)
+    for _ in range(3):
+        # No time at all is one chunk of batches, which leaves a checkpoint in the middle of the epoch.
+        async with pool.child("tensorflow") as child:
+            assert (await job.train(child, seconds=0))["outcome"] == "continue"
     async with pool.child("tensorflow") as child:
-        await job.prepare(child)
-    outcome, slices = "continue", 0
-    async with pool.child("tensorflow") as child:
-        while outcome == "continue":
-            # No time at all: each slice runs the batches that are under way and stops.
-            seconds = 0 if slices % 2 else 0.01
-            step = await job.train(child, seconds=seconds)
-            outcome, slices = step["outcome"], slices + 1
-            if slices > 5:
-                step = await job.train(child)
-                outcome = step["outcome"]
-    async with pool.child("tensorflow") as child:
+        for _ in range(5):
+            await job.train(child, seconds=0)
+        await job.train(child)
         result = await job.finish(child)
     assert (job.hash_of_state(), result) == await undisturbed.result(name)
 
@@ -115,9 +119,7 @@ async def test_cut_into_slices_in_the_middle_of_epochs_it_ends_as_if_uncut(
 async def test_a_flipped_bit_in_the_newest_checkpoint_is_noticed_and_the_one_before_used(
     pool: ChildPool, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    job = Job(SAMPLES["mlp"](), tmp_path)
-    async with pool.child("tensorflow") as child:
-        await job.prepare(child)
+    job = await undisturbed.prepared("mlp", tmp_path)
     with pytest.raises(ChildDied):
         async with pool.child("tensorflow") as child:
             await job.train(child, kill_at={"step": "checkpoint-older-removed", "nth": 3})
@@ -133,9 +135,7 @@ async def test_a_flipped_bit_in_the_newest_checkpoint_is_noticed_and_the_one_bef
 async def test_a_torn_checkpoint_is_passed_over(
     file: str, pool: ChildPool, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    job = Job(SAMPLES["mlp"](), tmp_path)
-    async with pool.child("tensorflow") as child:
-        await job.prepare(child)
+    job = await undisturbed.prepared("mlp", tmp_path)
     with pytest.raises(ChildDied):
         async with pool.child("tensorflow") as child:
             await job.train(child, kill_at={"step": "checkpoint-older-removed", "nth": 2})
@@ -148,9 +148,7 @@ async def test_a_torn_checkpoint_is_passed_over(
 async def test_another_instance_goes_on_from_the_checkpoint_and_the_csv_alone(
     pool: ChildPool, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    here, there = Job(SAMPLES["mlp"](), tmp_path / "here"), Job(SAMPLES["mlp"](), tmp_path / "there")
-    async with pool.child("tensorflow") as child:
-        await here.prepare(child)
+    here, there = await undisturbed.prepared("mlp", tmp_path / "here"), Job(SAMPLES["mlp"](), tmp_path / "there")
     with pytest.raises(ChildDied):
         async with pool.child("tensorflow") as child:
             await here.train(child, kill_at={"step": "checkpoint-renamed", "nth": 2})
@@ -162,9 +160,7 @@ async def test_another_instance_goes_on_from_the_checkpoint_and_the_csv_alone(
 async def test_a_run_keeps_its_thread_count_wherever_it_goes_on(
     pool: ChildPool, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    job = Job(SAMPLES["cnn"](), tmp_path)
-    async with pool.child("tensorflow") as child:
-        await job.prepare(child)
+    job = await undisturbed.prepared("cnn", tmp_path)
     with pytest.raises(ChildDied):
         async with pool.child("tensorflow") as child:
             await job.train(child, kill_at={"step": "checkpoint-renamed"})

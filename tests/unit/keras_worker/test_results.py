@@ -84,8 +84,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = number | {"name": "x0", "kind": "text", "categories": ["blue", "green"]}
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     path = tmp_path_factory.mktemp("trained") / "model.keras"
-    save_model(network, {"columns": [text, number], "target": {}}, path)
+    save_model(network, {"columns": [text, number], "target": {}, "decimal_mark": ","}, path)
     return path
+
+
+async def test_numbers_as_text_are_read_with_the_decimal_mark_of_the_training(pool: ChildPool, trained: Path) -> None:
+    async with pool.child("tensorflow") as child:
+        rows = [["blue", "1,5"], ["blue", "1.5"], ["blue", 1.5]]
+        answer = await child.call("predict", {"model": str(trained), "rows": rows})
+    assert answer["predictions"][0] == answer["predictions"][1] == answer["predictions"][2]
 
 
 async def test_another_file_at_the_same_path_is_loaded_anew(pool: ChildPool, trained: Path, tmp_path: Path) -> None:
