@@ -48,11 +48,11 @@ class Column:
     total: float = 0.0
     values: int = 0
 
-    def read(self, table: pl.DataFrame, most_dirty: int) -> tuple[NDArray[np.float64], list[DirtyCell]]:
+    def read(
+        self, table: pl.DataFrame, values: NDArray[np.float64], most_dirty: int
+    ) -> tuple[NDArray[np.float64], list[DirtyCell]]:
         """The block's values, NaN for missing ones, and up to `most_dirty` of its dirty cells. Texts become numbers in
-        the order of their first appearance."""
-        texts = table[str(self.position)]
-        values = self._numbers(texts)
+        the order of their first appearance. `values` is what `numbers` makes of the block; it may be changed."""
         fine = np.abs(values) <= _LARGEST
         if fine.all() and self.kind != "text":
             self.kind = self.kind if len(values) == 0 else "number"
@@ -60,10 +60,11 @@ class Column:
             return values, []
         return self._read_closely(table, values, ~fine, most_dirty)
 
-    def _numbers(self, texts: pl.Series) -> NDArray[np.float64]:
-        """The cells as numbers, NaN where they are none."""
+    def numbers(self) -> pl.Expr:
+        """The column's cells as numbers, NaN where they are none."""
+        texts = pl.col(str(self.position))
         plain = texts.str.replace(",", ".", literal=True) if self.decimal == "," else texts
-        return plain.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(writable=True)
+        return plain.cast(pl.Float64, strict=False).fill_null(np.nan)
 
     def _read_closely(
         self, table: pl.DataFrame, values: NDArray[np.float64], doubtful: NDArray[np.bool_], most_dirty: int
@@ -74,7 +75,7 @@ class Column:
         cells = texts.gather(at)
         missing = (cells.is_null() | cells.str.to_lowercase().is_in(list(MISSING_TEXTS))).to_numpy()
         self.missing += int(missing.sum())
-        numbers = self._numbers(cells)
+        numbers = cells.to_frame().select(self.numbers()).to_series().to_numpy()
         odd = at[~missing & ~(np.abs(numbers) <= _LARGEST)]
         if not self.kind and missing.sum() < len(values):
             self.kind = "number" if 2 * len(odd) <= len(values) - missing.sum() else "text"

@@ -4,20 +4,8 @@ from typing import Any
 
 import keras
 
+from core.keras_worker.aliases import LOSSES, METRICS, plain
 from core.keras_worker.errors import Refused
-
-_LOSS_ALIASES = {
-    "mse": "MeanSquaredError",
-    "mae": "MeanAbsoluteError",
-    "mape": "MeanAbsolutePercentageError",
-    "msle": "MeanSquaredLogarithmicError",
-    "bce": "BinaryCrossentropy",
-    "kld": "KLDivergence",
-    "kullbackleiblerdivergence": "KLDivergence",
-    "logcosh": "LogCosh",
-    "sparsecrossentropy": "SparseCategoricalCrossentropy",
-}
-_METRIC_ALIASES = _LOSS_ALIASES | {"rmse": "RootMeanSquaredError", "r2": "R2Score"}
 
 
 def optimizer_class(name: str) -> type[keras.Optimizer]:
@@ -27,22 +15,18 @@ def optimizer_class(name: str) -> type[keras.Optimizer]:
 
 def loss_class(name: str) -> type[keras.Loss]:
     """Raises Refused for a name Keras does not know."""
-    return _find(name, keras.losses, keras.Loss, _LOSS_ALIASES, "loss")
+    return _find(name, keras.losses, keras.Loss, LOSSES, "loss")
 
 
 def metric_class(name: str) -> type[keras.Metric]:
     """Raises Refused for a name Keras does not know."""
-    return _find(name, keras.metrics, keras.Metric, _METRIC_ALIASES, "metrics")
+    return _find(name, keras.metrics, keras.Metric, METRICS, "metrics")
 
 
 def _find(name: str, module: Any, base: type, aliases: dict[str, str], field: str) -> Any:
-    wanted = _plain(aliases.get(_plain(name), name))
+    wanted = plain(aliases.get(plain(name), name))
     for candidate in dir(module):
         value = getattr(module, candidate)
-        if isinstance(value, type) and issubclass(value, base) and value is not base and _plain(candidate) == wanted:
+        if isinstance(value, type) and issubclass(value, base) and value is not base and plain(candidate) == wanted:
             return value
     raise Refused({field: [f"Keras has none that is called '{name}'; choose one from the list."]})
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").replace(" ", "").lower()

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import keras
 
+from core.keras_worker.aliases import ACCURACY, plain
 from core.keras_worker.errors import Refused
 from core.keras_worker.names import loss_class, metric_class
 
@@ -81,4 +82,4 @@ def make_metrics(params: dict[str, Any]) -> list[keras.Metric]:
 
 
 def _is_accuracy(name: str) -> bool:
-    return name.lower() in ("accuracy", "acc")
+    return plain(name) in ACCURACY

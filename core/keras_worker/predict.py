@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from core.keras_worker.artifacts import read_preparation
 from core.keras_worker.commands import Call
@@ -33,7 +34,8 @@ _predictors: OrderedDict[tuple[str, int, int], _Predictor] = OrderedDict()
 
 def predict(call: Call) -> dict[str, Any]:
     """Arguments: `model` (a `.keras` file written by `finish`) and `rows`, values in the order of the training's
-    x_columns. Returns `predictions`, one list a row. Raises Refused for a cell that the preparation cannot read.
+    x_columns. Returns `predictions`, one list a row, and for a classifier `labels`, the likeliest class of each row.
+    Raises Refused for a cell that the preparation cannot read.
 
     The preparation is the one inside the model file: the two cannot come apart.
     """
@@ -43,8 +45,24 @@ def predict(call: Call) -> dict[str, Any]:
         np.asarray(predictor.run(tf.constant(x[start : start + _CHUNK_ROWS])))
         for start in range(0, len(x), _CHUNK_ROWS)
     ]
-    outputs = np.concatenate(chunks)
-    return {"predictions": without_nan(outputs.reshape(len(x), -1).astype(float).tolist())}
+    outputs = np.concatenate(chunks).reshape(len(x), -1)
+    answer: dict[str, Any] = {"predictions": without_nan(outputs.astype(float).tolist())}
+    labels = _labels(predictor.preparation["target"]["classes"], outputs)
+    return answer if labels is None else answer | {"labels": labels}
+
+
+def _labels(classes: list[Any] | None, outputs: NDArray[Any]) -> list[Any] | None:
+    """The likeliest class of each row, null where an output is no number; None for what is no classifier."""
+    if classes is None:
+        return None
+    if outputs.shape[1] == len(classes):
+        numbers = outputs.argmax(axis=1)
+    elif (len(classes), outputs.shape[1]) == (2, 1):
+        numbers = (outputs[:, 0] >= 0.5).astype(int)
+    else:
+        return None
+    known = np.isfinite(outputs).all(axis=1)
+    return [classes[number] if good else None for number, good in zip(numbers, known, strict=True)]
 
 
 def _predictor(path: Path) -> _Predictor:

@@ -142,13 +142,17 @@ class _Reading:
 
     def _read(self, block: Block) -> NDArray[np.float32]:
         """The block's features; rows without a target are left out of everything but the findings."""
-        y, dirty = self._target.read(block.table, _MOST_REPORTED)
+        # All columns in one query: a query of its own for each costs a third of the time where there are many.
+        columns = [self._target, *self._features]
+        queries = [column.numbers().alias(str(at)) for at, column in enumerate(columns)]
+        numbers = [series.to_numpy(writable=True) for series in block.table.select(queries)]
+        y, dirty = self._target.read(block.table, numbers[0], _MOST_REPORTED)
         known = ~np.isnan(y)
         self._without_target += int(len(y) - known.sum())
         self._y.append(y[known])
         x = np.empty((int(known.sum()), len(self._features)), dtype=np.float32)
         for at, column in enumerate(self._features):
-            values, found = column.read(block.table, _MOST_REPORTED)
+            values, found = column.read(block.table, numbers[at + 1], _MOST_REPORTED)
             dirty += found
             x[:, at] = values[known]
         self._dirty += sorted(dirty, key=lambda cell: cell.row)[: _MOST_REPORTED - len(self._dirty)]

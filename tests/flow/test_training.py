@@ -65,7 +65,9 @@ def test_predictions_follow_the_columns_by_position_or_by_name(shared_backend: B
     by_name = client.post(path, json={"records": [{"b": -1, "a": 1, "c": "extra"}, {"a": -1, "b": 1}]})
     assert by_position.status_code == by_name.status_code == 200, by_position.text + by_name.text
     assert by_position.json()["predictions"] == by_name.json()["predictions"]
-    assert [len(row) for row in by_position.json()["predictions"]] == [1, 1]
+    predictions, labels = by_position.json()["predictions"], by_position.json()["labels"]
+    assert [len(row) for row in predictions] == [1, 1]
+    assert labels == [int(probability >= 0.5) for [probability] in predictions]
     table = "label;a;b\r\n;1,0;-1,0\r\n\r\n;-1,0;1,0\r\n".encode("utf-8-sig")
     by_table = client.post(path, files={"file": ("rows.csv", table)})
     assert by_table.json()["predictions"] == by_position.json()["predictions"], by_table.text
