@@ -66,9 +66,7 @@ def _claims(token: str, key: str) -> dict[str, Any]:
     except jwt.ExpiredSignatureError:
         raise Unauthorized("The token has expired; sign in again.") from None
     except jwt.ImmatureSignatureError:
-        raise Unauthorized(
-            "The token is not valid yet; check the clock of the machine that issued it."
-        ) from None
+        raise Unauthorized("The token is not valid yet; check the clock of the machine that issued it.") from None
     # jwt raises its own errors for bad tokens, ValueError and OverflowError for some malformed claims.
     except (jwt.PyJWTError, ValueError, OverflowError):
         raise Unauthorized("The token is not valid; sign in again.") from None

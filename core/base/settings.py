@@ -74,9 +74,7 @@ class Settings(BaseSettings):
     max_presigned_upload_size: int = Field(
         default=2048 * MIB, ge=1, description="Largest file uploaded through a SAS URL, bytes."
     )
-    upload_url_minutes: int = Field(
-        default=60, ge=1, le=1440, description="How long an upload URL is valid, minutes."
-    )
+    upload_url_minutes: int = Field(default=60, ge=1, le=1440, description="How long an upload URL is valid, minutes.")
     download_url_minutes: int = Field(
         default=60, ge=1, le=1440, description="How long a download URL is valid, minutes."
     )
@@ -95,9 +93,7 @@ class Settings(BaseSettings):
         default=200 * MIB, ge=1, description="Largest size of an uploaded zip when unpacked, bytes."
     )
     import_seconds: int = Field(default=60, ge=1, description="Longest time reading one model file may take.")
-    import_memory_mb: int = Field(
-        default=512, ge=64, description="Memory that reading one model file may take, MiB."
-    )
+    import_memory_mb: int = Field(default=512, ge=64, description="Memory that reading one model file may take, MiB.")
     import_children: int = Field(default=2, ge=1, description="Model files that are read at the same time.")
 
     max_graph_nodes: int = Field(
@@ -105,9 +101,7 @@ class Settings(BaseSettings):
     )
     max_graph_bytes: int = Field(default=5 * MIB, ge=1, description="Largest JSON of a graph, bytes.")
     compile_seconds: int = Field(default=10, ge=1, description="Longest time compiling one graph may take.")
-    compile_memory_mb: int = Field(
-        default=1024, ge=64, description="Memory that compiling one graph may take, MiB."
-    )
+    compile_memory_mb: int = Field(default=1024, ge=64, description="Memory that compiling one graph may take, MiB.")
     compile_children: int = Field(default=2, ge=1, description="Graphs that are compiled at the same time.")
     compile_cache_entries: int = Field(
         default=512, ge=1, description="Answers about compiled graphs that are remembered."
@@ -119,15 +113,11 @@ class Settings(BaseSettings):
     training_slice_seconds: int = Field(
         default=300, ge=1, description="Length of one training activity; keep it below functionTimeout."
     )
-    training_threads: int = Field(
-        default=0, ge=0, description="Threads of one training; 0 is one for each core."
-    )
+    training_threads: int = Field(default=0, ge=0, description="Threads of one training; 0 is one for each core.")
     child_start: Literal["auto", "fork", "spawn"] = Field(
         default="auto", description="How Keras children start; auto forks where the system can."
     )
-    child_memory_mb: int = Field(
-        default=4096, ge=256, description="Memory (RSS) at which a Keras child is ended, MiB."
-    )
+    child_memory_mb: int = Field(default=4096, ge=256, description="Memory (RSS) at which a Keras child is ended, MiB.")
     child_idle_seconds: int = Field(
         default=120, ge=0, description="How long a child is kept for the next slice of its job, seconds."
     )

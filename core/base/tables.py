@@ -95,9 +95,7 @@ async def replace(rows: TableClient, row: Row) -> Row | None:
         return None
 
 
-async def change(
-    rows: TableClient, partition: str, key: str, mutate: Callable[[Row | None], Row | None]
-) -> Row | None:
+async def change(rows: TableClient, partition: str, key: str, mutate: Callable[[Row | None], Row | None]) -> Row | None:
     """Read, let `mutate` say what the row should be, and write that if nobody was faster; else again.
 
     `mutate` gets the row, or None if there is none, and returns the new row, or None to leave all as
@@ -138,7 +136,8 @@ async def write_together(rows: TableClient, changed: Sequence[Row]) -> bool:
         try:
             await rows.submit_transaction(operations)
         except TableTransactionError as error:
-            if error.error_code not in _LOST_RACES:
+            # The SDK sets it on every instance, but declares it nowhere.
+            if getattr(error, "error_code", None) not in _LOST_RACES:
                 raise
             # After a lost answer this may be the echo of our own first try.
             there = await read(rows, changed[0]["PartitionKey"], changed[0]["RowKey"]) if attempt else None
@@ -154,9 +153,7 @@ async def write_together(rows: TableClient, changed: Sequence[Row]) -> bool:
 
 async def delete(rows: TableClient, partition: str, key: str, etag: str | None = None) -> bool:
     """Delete the row, if `etag` is given only that version of it: whether nothing of it is left."""
-    condition: dict[str, Any] = (
-        {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
-    )
+    condition: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
     try:
         await rows.delete_entity(partition, key, **condition)
     except ResourceModifiedError:

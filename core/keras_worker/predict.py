@@ -61,7 +61,7 @@ def _labels(classes: list[Any] | None, outputs: NDArray[Any]) -> list[Any] | Non
         numbers = (outputs[:, 0] >= 0.5).astype(int)
     else:
         return None
-    known = np.isfinite(outputs).all(axis=1)
+    known = [bool(np.isfinite(row).all()) for row in outputs]
     return [classes[number] if good else None for number, good in zip(numbers, known, strict=True)]
 
 

@@ -21,4 +21,3 @@ async def artifact_url(storage: Storage, job: Job, kind: str) -> str:
         raise NotFound(f"This training has no '{kind}' artifact.")
     signed = await download_url(storage, name, artifact.download_name(job.id), artifact.content_type)
     return signed.url
-

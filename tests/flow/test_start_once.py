@@ -16,7 +16,7 @@ from core.base.clock import newest_first_id, now, timestamp
 from core.base.errors import BadRequest, Conflict
 from core.jobs import start as starting
 from core.jobs.job import Job
-from core.jobs.start import Dataset, start_once
+from core.jobs.start import Dataset, Startable, start_once
 from core.jobs.states import Status
 from core.jobs.store import JobStore
 from core.training.work import WorkFolder, fetch_dataset
@@ -33,13 +33,13 @@ class Orchestrations:
         self.started: list[str] = []
         self._broken = broken
 
-    async def start(self, job: Job) -> None:
+    async def start(self, job: Startable) -> None:
         await asyncio.sleep(0.02)
         if self._broken:
             raise ConnectionError("the process died here")
         self.started.append(job.id)
 
-    async def exists(self, job: Job) -> bool:
+    async def exists(self, job: Startable) -> bool:
         return job.id in self.started
 
 

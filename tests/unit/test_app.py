@@ -28,7 +28,14 @@ HTTP_FUNCTIONS = [
     "graphs_graph_id_presign_upload",
     "graphs_graph_id_train",
     "graphs_import_keras_json",
+    "graphs_import_model",
     "health",
+    "import_jobs",
+    "import_jobs_job_id",
+    "import_jobs_job_id_cancel",
+    "import_jobs_job_id_create_graph",
+    "import_jobs_job_id_start",
+    "import_jobs_presign_upload",
     "layers",
     "layers_name",
     "layers_refresh_manifest",
@@ -63,10 +70,14 @@ HTTP_FUNCTIONS = [
     "unknown_path",
 ]
 FUNCTIONS = dict.fromkeys(HTTP_FUNCTIONS, "httpTrigger") | {
+    "fail_import": "activityTrigger",
     "fail_training": "activityTrigger",
     "finish_training": "activityTrigger",
+    "import_model": "orchestrationTrigger",
     "on_dataset_uploaded": "blobTrigger",
+    "on_model_uploaded": "blobTrigger",
     "prepare_training": "activityTrigger",
+    "read_import": "activityTrigger",
     "train": "orchestrationTrigger",
     "train_slice": "activityTrigger",
 }
@@ -92,7 +103,7 @@ def indexed() -> dict[str, object]:
 def test_indexing_finds_every_function_and_loads_neither_keras_nor_tensorflow() -> None:
     found = indexed()
     assert found["functions"] == FUNCTIONS
-    heavy = {"keras", "tensorflow", "numpy", "polars", "devhost"}
+    heavy = {"keras", "tensorflow", "numpy", "h5py", "polars", "devhost"}
     assert not heavy & set(found["modules"])  # pyright: ignore[reportArgumentType]
 
 
@@ -106,7 +117,7 @@ def test_host_json_names_the_bundle_the_hub_and_a_timeout_above_a_slice() -> Non
 
 def test_example_settings_hold_what_the_app_cannot_do_without_and_no_secret() -> None:
     example = json.loads((ROOT / "local.settings.example.json").read_text("utf-8"))
-    required = {"AzureWebJobsStorage", "ASPNET_JWT_KEY", "TASK_HUB_NAME", "UPLOADS_CONTAINER"}
+    required = {"AzureWebJobsStorage", "ASPNET_JWT_KEY", "TASK_HUB_NAME", "UPLOADS_CONTAINER", "IMPORTS_CONTAINER"}
     assert required <= example["Values"].keys()
     assert example["Values"]["ASPNET_JWT_KEY"] == ""
 

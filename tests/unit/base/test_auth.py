@@ -88,9 +88,7 @@ def test_anything_else_is_refused(authorization: str) -> None:
 
 def test_without_a_key_every_token_is_refused_even_one_signed_with_nothing() -> None:
     with pytest.raises(Unauthorized, match="not configured"):
-        authenticate(
-            by_hand("HS256", lambda signed: hmac.digest(b"", signed, "sha256")), settings(aspnet_jwt_key="")
-        )
+        authenticate(by_hand("HS256", lambda signed: hmac.digest(b"", signed, "sha256")), settings(aspnet_jwt_key=""))
 
 
 @pytest.mark.parametrize(
