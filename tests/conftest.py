@@ -39,6 +39,11 @@ ACCOUNTS = tuple(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    hosts = ("devhost", "func")
+    parser.addoption("--host", choices=hosts, default="devhost", help="what runs the apps of tests/devhost")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of all a session makes. When everything is torn down, no process of it may be left."""

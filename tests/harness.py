@@ -87,7 +87,10 @@ class Storage:
 
     def uploads(self) -> ContainerClient:
         """The container that browsers upload to."""
-        return ContainerClient.from_connection_string(self.connection_string, Settings().uploads_container)
+        return self.container(Settings().uploads_container)
+
+    def container(self, name: str) -> ContainerClient:
+        return ContainerClient.from_connection_string(self.connection_string, name)
 
     def endpoint(self, service: str) -> str:
         """The URL of the blob, queue or table service of the account."""
