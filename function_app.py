@@ -8,15 +8,20 @@ from core.catalog.api import routes as catalog
 from core.graphs.api import routes as graphs
 from core.graphs.preset_api import routes as presets
 from core.graphs.snapshot_api import routes as snapshots
+from core.importing.api import routes as importing
+from core.importing.flow import blueprint as import_flow
+from core.importing.triggers import blueprint as import_triggers
 from core.serving.api import routes as serving
 from core.training.api import routes as training
 from core.training.flow import blueprint as training_flow
 from core.uploads.triggers import blueprint as upload_triggers
 
-ROUTES = [health, catalog, graphs, presets, snapshots, training, serving, fallback]
+ROUTES = [health, catalog, graphs, presets, snapshots, importing, training, serving, fallback]
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for routes in ROUTES:
     app.register_functions(routes.blueprint)
 app.register_functions(training_flow)
 app.register_functions(upload_triggers)
+app.register_functions(import_flow)
+app.register_functions(import_triggers)

@@ -18,7 +18,7 @@ from core.base.settings import Settings
 
 def container_names(known: Settings) -> list[str]:
     """The containers that the app expects, by its own settings."""
-    return [known.azure_container, known.graphs_container, known.uploads_container]
+    return [known.azure_container, known.graphs_container, known.uploads_container, known.imports_container]
 
 
 def prepare(service: BlobServiceClient, containers: list[str], origins: list[str]) -> None:

@@ -227,7 +227,9 @@ def _declared(type_name: str, config: dict[str, Any]) -> tuple[dict[str, Any], d
     if config.get("trainable") is False:
         noted["trainable"] = False
     dtype = config.get("dtype")
-    dtype = dtype.get("config", {}).get("name") if isinstance(dtype, dict) else dtype
+    if isinstance(dtype, dict):
+        policy = dtype.get("config")
+        dtype = policy.get("name") if isinstance(policy, dict) else None
     if dtype not in (None, "float32") and "dtype" not in specs:
         noted["dtype"] = dtype
     return params, noted

@@ -31,26 +31,37 @@ class Dataset:
     size: int
 
 
+class Startable(Protocol):
+    """A job, whatever its kind: its orchestration gets these two and nothing else."""
+
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+
 class Orchestrations(Protocol):
     """What starts a training: the durable client, seen from here."""
 
-    async def start(self, job: Job) -> None: ...
+    async def start(self, job: Startable) -> None: ...
 
-    async def exists(self, job: Job) -> bool: ...
+    async def exists(self, job: Startable) -> bool: ...
 
 
 class DurableOrchestrations:
-    """Orchestrations of a durable client binding."""
+    """Orchestrations of that name behind a durable client binding."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, orchestration: str = ORCHESTRATION) -> None:
         self._client = client
+        self._orchestration = orchestration
 
-    async def start(self, job: Job) -> None:
+    async def start(self, job: Startable) -> None:
         await self._client.start_new(
-            ORCHESTRATION, instance_id=job.id, client_input={"owner": job.owner, "job": job.id}
+            self._orchestration, instance_id=job.id, client_input={"owner": job.owner, "job": job.id}
         )
 
-    async def exists(self, job: Job) -> bool:
+    async def exists(self, job: Startable) -> bool:
         status = await self._client.get_status(job.id)
         return status is not None and status.runtime_status is not None
 

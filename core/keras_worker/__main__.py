@@ -7,7 +7,7 @@ import socket
 def main() -> None:
     parser = argparse.ArgumentParser(prog="core.keras_worker")
     parser.add_argument("role", choices=["child", "server"])
-    parser.add_argument("--backend", choices=["tensorflow", "numpy"], required=True)
+    parser.add_argument("--backend", choices=["tensorflow", "numpy", "none"], required=True)
     parser.add_argument("--channel", type=int, help="the inherited socket to the parent, for a server")
     options = parser.parse_args()
     if options.role == "child":

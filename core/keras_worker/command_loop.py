@@ -13,6 +13,8 @@ from core.keras_worker.channel import Channel, ParentGone
 from core.keras_worker.commands import Call, find_command
 from core.keras_worker.errors import Refused
 
+_NICENESS = 5
+
 
 def run_commands(reader: BinaryIO, writer: BinaryIO, backend: str) -> NoReturn:
     """Serves one parent and never returns.
@@ -24,6 +26,7 @@ def run_commands(reader: BinaryIO, writer: BinaryIO, backend: str) -> NoReturn:
     channel = Channel(reader, writer)
     inbox: queue.SimpleQueue[Call] = queue.SimpleQueue()
     threading.Thread(target=_watch, args=(channel, inbox), daemon=True).start()
+    _yield_to_the_host()
     _offer_to_the_oom_killer()
     try:
         channel.send({"ready": True, "pid": os.getpid()})
@@ -36,18 +39,17 @@ def run_commands(reader: BinaryIO, writer: BinaryIO, backend: str) -> NoReturn:
 
 def _watch(channel: Channel, inbox: "queue.SimpleQueue[Call]") -> NoReturn:
     current: Call | None = None
-    while True:
-        try:
+    try:
+        while True:
             message = channel.receive()
-        except ParentGone:
-            os._exit(0)
-        if "cancel" in message:
-            # The call may have ended while the request was under way.
-            if current is not None and message["cancel"] == current.number:
+            if "cancel" not in message:
+                current = Call(message["number"], message["command"], message["arguments"], channel.send)
+                inbox.put(current)
+            elif current is not None and message["cancel"] == current.number:
+                # Otherwise the call has ended while the request was under way.
                 current.cancel()
-        else:
-            current = Call(message["number"], message["command"], message["arguments"], channel.send)
-            inbox.put(current)
+    finally:
+        os._exit(0)
 
 
 def _answer(call: Call, backend: str) -> dict[str, Any]:
@@ -69,6 +71,12 @@ def _answer(call: Call, backend: str) -> dict[str, Any]:
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:500] if lines else type(error).__name__
+
+
+def _yield_to_the_host() -> None:
+    """A training takes every core there is; requests that the host serves meanwhile should not wait for it."""
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
 
 
 def _offer_to_the_oom_killer() -> None:

@@ -16,6 +16,8 @@ _COMMANDS = {
         "predict": "core.keras_worker.predict",
     },
     "numpy": {"compile": "core.keras_worker.compile"},
+    # No Keras at all: for what strangers uploaded.
+    "none": {"read_model": "core.keras_worker.read_model"},
 }
 
 

@@ -37,7 +37,7 @@ class SignedUrl:
 async def upload_url(
     storage: Storage, name: str, at: datetime | None = None, container: ContainerClient | None = None
 ) -> SignedUrl:
-    """A URL to which the blob `name` can be PUT once, made now or `at` a moment; in the uploads' container by default."""
+    """A URL to which the blob `name` can be PUT once, made now or `at` a moment; by default among the uploads."""
     return await _sign(
         storage,
         (container or storage.uploads).get_blob_client(name),

@@ -149,6 +149,15 @@ async def test_fifty_creations_at_once_never_pass_the_quota(clients: Clients) ->
     assert len(await store.list("owner")) == 3 and await store.held("owner") == Held(3, 0)
 
 
+async def test_fifty_creations_at_once_never_pass_the_limit_of_bytes(clients: Clients) -> None:
+    limits = {"import_job_pending_storage_limit_mb": 1, "import_job_max_pending_per_user": 50}
+    store = ImportStore(replace(clients, settings=clients.settings.model_copy(update=limits)))
+    creations = (store.create(new_job(upload_size=300_000)) for _ in range(50))
+    answers = await asyncio.gather(*creations, return_exceptions=True)
+    assert sum(isinstance(answer, ImportJob) for answer in answers) == 3
+    assert await store.held("owner") == Held(3, 900_000)
+
+
 async def test_whatever_happens_at_once_the_quota_says_what_the_jobs_say(clients: Clients) -> None:
     chance = random.Random(3)
     store = ImportStore(clients)
