@@ -17,9 +17,7 @@ def train(client: httpx.Client, content: bytes, filename: str = "data.csv", **ch
         name: json.dumps(value) if isinstance(value, list) else str(value)
         for name, value in two_class_training(**changes).items()
     }
-    return client.post(
-        f"/api/network/graphs/{graph['id']}/train/", data=fields, files={"file": (filename, content)}
-    )
+    return client.post(f"/api/network/graphs/{graph['id']}/train/", data=fields, files={"file": (filename, content)})
 
 
 def test_a_form_with_a_csv_is_trained(shared_backend: Backend) -> None:
