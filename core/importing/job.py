@@ -43,6 +43,10 @@ class ImportJob:
     etag: str = ""
 
     @property
+    def queued(self) -> bool:
+        return self.status is ImportStatus.QUEUED
+
+    @property
     def ended(self) -> bool:
         return self.status in ENDED
 

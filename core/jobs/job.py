@@ -55,6 +55,10 @@ class Job:
     etag: str = ""
 
     @property
+    def queued(self) -> bool:
+        return self.status is Status.QUEUED
+
+    @property
     def ended(self) -> bool:
         return self.status in ENDED
 

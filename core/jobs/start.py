@@ -7,13 +7,13 @@ A conditional write decides which of them starts the orchestration; its instance
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from core.base.clock import new_id, now, timestamp
 from core.jobs.job import Job
-from core.jobs.states import Status
 from core.jobs.store import JobStore
 
 ORCHESTRATION = "train"
@@ -39,6 +39,22 @@ class Startable(Protocol):
 
     @property
     def id(self) -> str: ...
+
+
+class Claimable(Startable, Protocol):
+    """A job that is started by whoever claims it first."""
+
+    @property
+    def queued(self) -> bool: ...
+
+    @property
+    def claim(self) -> str: ...
+
+    @property
+    def claimed_at(self) -> str: ...
+
+
+AnyJob = TypeVar("AnyJob", bound=Claimable)
 
 
 class Orchestrations(Protocol):
@@ -67,17 +83,35 @@ class DurableOrchestrations:
 
 
 async def start_once(store: JobStore, orchestrations: Orchestrations, job: Job, dataset: Dataset) -> Job:
-    """Start the job's orchestration unless somebody has; the job as it stands then.
+    """Start the job's orchestration unless somebody has; the job as it stands then."""
 
-    A crash after the claim and before the start leaves a queued job with a claim; the next caller,
-    at the latest the event's redelivery, takes the claim over and starts.
+    def claimed(current: Job, claim: str) -> Job:
+        # The first look at the dataset counts: a later claim never changes what the job trains on.
+        pinned = {} if current.dataset_etag else {"dataset_etag": dataset.etag, "dataset_size": dataset.size}
+        return replace(current, claim=claim, claimed_at=timestamp(now()), **pinned)
+
+    return await start_claimed(lambda mutate: store.change(job.owner, job.id, mutate), orchestrations, claimed)
+
+
+async def start_claimed(
+    change: Callable[[Callable[[AnyJob], AnyJob | None]], Awaitable[AnyJob]],
+    orchestrations: Orchestrations,
+    claimed: Callable[[AnyJob, str], AnyJob],
+) -> AnyJob:
+    """Claim a queued job by a conditional write, and start its orchestration if the claim is ours.
+
+    `change` writes the job's row as `JobStore.change` does; `claimed` is the job with a claim in it. A
+    crash after the claim and before the start leaves a queued job with a claim; the next caller, at the
+    latest the event's redelivery, takes the claim over and starts.
     """
     claim, abandoned = new_id(), ""
     while True:
-        job = await store.change(
-            job.owner, job.id, lambda current, old=abandoned: _claimed(current, claim, old, dataset)
-        )
-        if job.status is not Status.QUEUED:
+
+        def claim_if_free(current: AnyJob, old: str = abandoned) -> AnyJob | None:
+            return claimed(current, claim) if current.queued and current.claim == old else None
+
+        job = await change(claim_if_free)
+        if not job.queued:
             return job
         if job.claim == claim:
             await orchestrations.start(job)
@@ -88,11 +122,3 @@ async def start_once(store: JobStore, orchestrations: Orchestrations, job: Job, 
             abandoned = job.claim
         else:
             await asyncio.sleep(0.2)
-
-
-def _claimed(job: Job, claim: str, abandoned: str, dataset: Dataset) -> Job | None:
-    if job.status is not Status.QUEUED or job.claim != abandoned:
-        return None
-    # The first look at the dataset counts: a later claim never changes what the job trains on.
-    pinned = {} if job.dataset_etag else {"dataset_etag": dataset.etag, "dataset_size": dataset.size}
-    return replace(job, claim=claim, claimed_at=timestamp(now()), **pinned)

@@ -19,7 +19,6 @@ from core.base.clients import connect
 from core.base.clock import newest_first_id, now, timestamp
 from core.base.errors import AppError, Conflict, TooMany
 from core.graphs.store import GraphStore
-from core.importing import start as starting
 from core.importing.arrival import model_arrived, on_model, upload_name
 from core.importing.job import ImportJob
 from core.importing.quota import Held
@@ -27,6 +26,7 @@ from core.importing.reader import ModelReader
 from core.importing.run import ImportRun
 from core.importing.states import ENDED, TRANSITIONS, ImportStatus
 from core.importing.store import ImportStore
+from core.jobs import start as starting
 from core.jobs.start import Startable
 from core.keras_worker.pool import ChildPool, PoolOptions
 from tests.harness import Storage

@@ -272,7 +272,7 @@ REFUSED: dict[str, tuple[bytes | Write, str]] = {
         "from the module keras.config",
     ),
     "custom_layer.keras": (keras_file(sequential(layer("Mine", "my_package.layers"))), "my_package.layers"),
-    "tfsm.keras": (keras_file(sequential(layer("TFSMLayer", filepath="/tmp/saved"))), "TensorFlow program"),
+    "tfsm.keras": (keras_file(sequential(layer("TFSMLayer", filepath="saved"))), "TensorFlow program"),
     "torch.keras": (keras_file(sequential(layer("TorchModuleWrapper", module="gASV"))), "PyTorch module"),
     "vocabulary.keras": (keras_file(sequential(layer("StringLookup", vocabulary="/etc/passwd"))), "from a file"),
     "deep.keras": (keras_file(deep(5000)), "nested more than"),
