@@ -84,7 +84,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = number | {"name": "x0", "kind": "text", "categories": ["blue", "green"]}
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     path = tmp_path_factory.mktemp("trained") / "model.keras"
-    save_model(network, {"columns": [text, number], "target": {}, "decimal_mark": ","}, path)
+    target = {"name": "y", "form": "number", "classes": None}
+    save_model(network, {"columns": [text, number], "target": target, "decimal_mark": ","}, path)
     return path
 
 
