@@ -53,15 +53,16 @@ def train(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
         else:
             step = {"outcome": "continue"}
         slices = 0
-        while step["outcome"] == "continue":
+        while step["outcome"] in ("continue", "done"):
             if slices == SLICES_PER_EXECUTION:
                 context.continue_as_new({**job, "prepared": True})
                 return None
-            step = yield context.call_activity_with_retry("train_slice", _RETRY, job)
+            # A finish that another one took over from says "continue": the next slice finds the training
+            # done, and it is finished again.
+            activity = "finish_training" if step["outcome"] == "done" else "train_slice"
+            step = yield context.call_activity_with_retry(activity, _RETRY, job)
             context.set_custom_status(step["status"])
             slices += 1
-        if step["outcome"] == "done":
-            step = yield context.call_activity_with_retry("finish_training", _RETRY, job)
     # The SDK raises a bare Exception for an activity that failed for good.
     except Exception:
         step = yield context.call_activity_with_retry("fail_training", _RETRY, job)

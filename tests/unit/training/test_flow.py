@@ -1,0 +1,69 @@
+"""The orchestrator alone: which activity follows which outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.training.flow import SLICES_PER_EXECUTION, train
+
+
+class Context:
+    """Answers each activity with the next of the given outcomes, as a replayed history would."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        self.task, self.called, self.continued = task, list[str](), dict[str, Any]()
+
+    def get_input(self) -> dict[str, Any]:
+        return self.task
+
+    def call_activity_with_retry(self, name: str, retry: Any, job: dict[str, str]) -> str:
+        self.called.append(name)
+        return name
+
+    def set_custom_status(self, status: str) -> None:
+        self.status = status
+
+    def continue_as_new(self, task: dict[str, Any]) -> None:
+        self.continued = task
+
+
+def run(outcomes: list[str | Exception], **task: Any) -> Context:
+    context = Context({"owner": "o", "job": "j", **task})
+    orchestrator: Any = train
+    flow = orchestrator._function.get_user_function().orchestrator_function(context)
+    try:
+        next(flow)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                flow.throw(outcome)
+            else:
+                flow.send({"outcome": outcome, "status": outcome})
+    except StopIteration:
+        pass
+    return context
+
+
+def names(context: Context) -> list[str]:
+    return [name.removesuffix("_training").removeprefix("train_") for name in context.called]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "activities"),
+    [
+        (["continue", "continue", "done", "succeeded"], ["prepare", "slice", "slice", "finish"]),
+        (["failed"], ["prepare"]),
+        (["continue", "cancelled"], ["prepare", "slice"]),
+        (["continue", "done", "continue", "done", "succeeded"], ["prepare", "slice", "finish", "slice", "finish"]),
+        (["continue", Exception("died"), "failed"], ["prepare", "slice", "fail"]),
+    ],
+)
+def test_each_outcome_leads_to_its_activity(outcomes: list[str | Exception], activities: list[str]) -> None:
+    assert names(run(outcomes)) == activities
+
+
+def test_a_long_training_goes_on_with_a_new_history_and_is_not_prepared_again() -> None:
+    context = run(["continue"] * (SLICES_PER_EXECUTION + 1))
+    assert context.continued == {"owner": "o", "job": "j", "prepared": True}
+    assert names(run(["done", "succeeded"], prepared=True)) == ["slice", "finish"]
