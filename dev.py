@@ -1,4 +1,4 @@
-"""The one command for this project: demo, start, token, test, bench.
+"""The one command for this project: demo, start, token, test, bench, migrate.
 
 `python dev.py start` sets everything up on a machine that has only Python 3.11 and runs the backend; see
 `python dev.py --help`. Standard library only. Linux, macOS and Windows.
@@ -30,11 +30,15 @@ from devtools.demo import run_demo
 from devtools.host import KINDS, Host
 from devtools.installation import installation
 from devtools.local_settings import SIGNING_KEY, local_settings, setting
+from devtools.migration import migrate as migrated
+from devtools.migration import read_exports
 from devtools.ports import free_ports, is_free
 from devtools.processes import run_tied
 
 ROOT = Path(__file__).resolve().parent
 INTERRUPTED = 130
+# Of the environment: a token of the issuing service, where its key is not at hand.
+TOKEN = "CANVAS_TOKEN"
 
 
 def start(options: argparse.Namespace) -> int:
@@ -102,6 +106,29 @@ def bench(options: argparse.Namespace) -> int:
     return _become(installation(ROOT).python, ["-m", f"bench.{options.name}", *options.arguments])
 
 
+def migrate(options: argparse.Namespace) -> int:
+    """Bring graphs, snapshots and presets of the Django service along; see docs/migrating.md."""
+    export = read_exports([Path(file) for file in options.files])
+    nameless = any(not graph.owner for graph in export.graphs)
+    given = os.environ.get(TOKEN, "")
+    if nameless and not (given or options.user_id):
+        raise Failure(f"These graphs name no owner: say whose they are by --user-id, or set {TOKEN}.")
+
+    def sign(owner: str, admin: bool) -> Api:
+        user = owner or options.user_id or "migration"
+        return Api(options.url.rstrip("/"), given or _token(user=user, admin=admin, user_id=user))
+
+    try:
+        reports = list(migrated(export, sign))
+    except OSError as error:
+        raise Failure(f"{options.url} does not answer: {error}.") from None
+    for kind, report in reports:
+        print(f"{kind}: {report.made} brought along, {report.there} there already, {len(report.refused)} refused")
+        for sentence in report.refused:
+            print(f"  {sentence}")
+    return 1 if any(report.refused for _, report in reports) else 0
+
+
 def _echo_until_it_ends(host: Host) -> None:
     """Say ready once, and pass on what the host prints."""
     with host.log.open("r", encoding="utf-8", errors="replace") as log:
@@ -113,11 +140,11 @@ def _echo_until_it_ends(host: Host) -> None:
             time.sleep(0.2)
 
 
-def _token(*, user: str, admin: bool) -> str:
+def _token(*, user: str, admin: bool, user_id: str = "") -> str:
     key = setting(local_settings(ROOT), SIGNING_KEY, dict(os.environ))
     if not key:
         raise Failure(f"{SIGNING_KEY} is empty in local.settings.json; delete the file to get a fresh key.")
-    return bearer_token(key, user=user, admin=admin, now=int(time.time()))
+    return bearer_token(key, user=user, admin=admin, now=int(time.time()), user_id=user_id)
 
 
 def _become(python: Path, arguments: list[str]) -> int:
@@ -167,6 +194,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("name", help="a file of bench/, without .py")
     sub.add_argument("arguments", nargs=argparse.REMAINDER)
     sub.set_defaults(run=bench)
+
+    sub = commands.add_parser("migrate", help=migrate.__doc__)
+    sub.add_argument("files", nargs="+", metavar="FILE", help="JSON: answers of the old API, or dumpdata")
+    sub.add_argument("--url", default="http://127.0.0.1:7071", help="the backend (default http://127.0.0.1:7071)")
+    sub.add_argument("--user-id", default="", help="owner of graphs whose export names none")
+    sub.set_defaults(run=migrate)
     return parser
 
 
