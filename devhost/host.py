@@ -48,7 +48,9 @@ class Host:
         self._supervisor = Supervisor(options.app, host_file, _for_worker(settings, options, sock), links.binding())
         self._supervisor.on_functions = self._use
         self._engine = Engine(self._store, self._supervisor, host_file)
-        self._blobs = BlobTriggers(self._store, self._supervisor, settings, host_file)
+        self._blobs = BlobTriggers(
+            self._store, self._supervisor, settings, host_file, poll_event_grid=not options.event_grid_only
+        )
         self._timers = Timers(self._store, self._supervisor, settings)
         cors = Cors.create(options.cors, options.cors_credentials, settings.host)
         self._http = HttpServer(self._supervisor, cors, keys)

@@ -19,6 +19,7 @@ class Options:
     enable_auth: bool
     watch: bool
     full_sync: bool
+    event_grid_only: bool
 
     @classmethod
     def parse(cls, arguments: list[str] | None = None) -> "Options":
@@ -34,6 +35,11 @@ class Options:
         )
         parser.add_argument("--watch", action="store_true", help="reload the app when one of its files changes")
         parser.add_argument("--full-sync", action="store_true", help="survive power cuts too: fsync every commit")
+        parser.add_argument(
+            "--event-grid-only",
+            action="store_true",
+            help="poll nothing that has the source EventGrid, as on Azure",
+        )
         found = parser.parse_args(arguments)
         app = found.app.resolve()
         data = (found.data or app / _DEFAULT_DATA).resolve()
@@ -46,4 +52,5 @@ class Options:
             found.enable_auth,
             found.watch,
             found.full_sync,
+            found.event_grid_only,
         )

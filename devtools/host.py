@@ -34,12 +34,14 @@ class Host:
         environment: dict[str, str],
         kind: str = "devhost",
         cors: str = "",
+        devhost_options: tuple[str, ...] = (),
     ):
         self._root = root
         self._python = python
         self._kind = ("func" if shutil.which("func") else "devhost") if kind == "auto" else kind
         self._data = data
         self._cors = cors
+        self._devhost_options = devhost_options
         self._environment = environment
         self._tie: Tie | None = None
         self.port = port
@@ -90,7 +92,7 @@ class Host:
 
     def _devhost_command(self) -> list[str]:
         command = [str(self._python), "-m", "devhost", "--app", str(self._root)]
-        command += ["--port", str(self.port), "--data", str(self._data)]
+        command += ["--port", str(self.port), "--data", str(self._data), *self._devhost_options]
         return command + (["--cors", self._cors, "--cors-credentials"] if self._cors else [])
 
     def _func_command(self) -> list[str]:

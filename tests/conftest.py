@@ -106,13 +106,13 @@ def storage(new_storage: Callable[[], Storage]) -> Storage:
 def backend(new_storage: Callable[[], Storage], session_folder: Path) -> Iterator[Callable[..., Backend]]:
     """Starts backends for this test alone: `backend(CHILD_START="spawn", …)` with settings by name.
 
-    A storage account may be given as `storage=`, else each has its own. They can be killed and started
-    again; at the end all are stopped.
+    A storage account may be given as `storage=`, else each has its own; `options=` are devhost's. They can be
+    killed and started again; at the end all are stopped.
     """
     with contextlib.ExitStack() as started:
 
-        def start(storage: Storage | None = None, **settings: str) -> Backend:
-            made = _backend(storage or new_storage(), session_folder, settings)
+        def start(storage: Storage | None = None, options: tuple[str, ...] = (), **settings: str) -> Backend:
+            made = _backend(storage or new_storage(), session_folder, settings, options)
             started.callback(made.close)
             made.start()
             return made
@@ -185,7 +185,9 @@ class _Started:
             raise
 
 
-def _backend(storage: Storage, session_folder: Path, settings: dict[str, str]) -> Backend:
+def _backend(
+    storage: Storage, session_folder: Path, settings: dict[str, str], options: tuple[str, ...] = ()
+) -> Backend:
     [port] = free_ports(1)
     data = session_folder / f"backend-{port}"
     example = json.loads((ROOT / "local.settings.example.json").read_text("utf-8"))
@@ -205,5 +207,6 @@ def _backend(storage: Storage, session_folder: Path, settings: dict[str, str]) -
         log=data / "host.log",
         environment=environment,
         cors=ORIGIN,
+        devhost_options=options,
     )
     return Backend(host, storage)

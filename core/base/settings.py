@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     imports_container: str = Field(
         default="imports", description="Container of uploaded models; a blob trigger of its own watches it."
     )
+    blob_trigger_source: Literal["LogsAndContainerScan", "EventGrid"] = Field(
+        default="LogsAndContainerScan",
+        description="Who announces uploads: LogsAndContainerScan polls for them; Flex Consumption needs EventGrid.",
+    )
     task_hub_name: str = Field(
         default="NetworkCanvas", description="Task hub of the durable functions; host.json refers to it."
     )
@@ -139,3 +143,11 @@ class Settings(BaseSettings):
 @cache
 def settings() -> Settings:
     return Settings()
+
+
+def blob_trigger_source() -> str:
+    """BLOB_TRIGGER_SOURCE, which the blob triggers need while the app is indexed.
+
+    Read by itself: a mistake in another setting must not take all functions away, `health` among them.
+    """
+    return os.environ.get("BLOB_TRIGGER_SOURCE") or Settings.model_fields["blob_trigger_source"].default

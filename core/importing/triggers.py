@@ -9,6 +9,7 @@ import azure.functions as func
 from azurefunctions.extensions.bindings.blob import BlobClient
 
 from core.base.clients import storage
+from core.base.settings import blob_trigger_source
 from core.importing.arrival import NoModelUploaded, on_model
 from core.importing.start import ORCHESTRATION
 from core.jobs.start import DurableOrchestrations
@@ -19,7 +20,10 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("on_model_uploaded")
 @blueprint.blob_trigger(
-    arg_name="blob", path="%IMPORTS_CONTAINER%/{owner}/{job}/{name}", connection="AzureWebJobsStorage"
+    arg_name="blob",
+    path="%IMPORTS_CONTAINER%/{owner}/{job}/{name}",
+    connection="AzureWebJobsStorage",
+    source=func.BlobSource(blob_trigger_source()),
 )
 @blueprint.durable_client_input(client_name="client")
 async def on_model_uploaded(blob: BlobClient, client: df.DurableOrchestrationClient) -> None:

@@ -9,6 +9,7 @@ import azure.functions as func
 from azurefunctions.extensions.bindings.blob import BlobClient
 
 from core.base.clients import storage
+from core.base.settings import blob_trigger_source
 from core.jobs.start import DurableOrchestrations
 from core.uploads.arrival import on_upload
 from core.uploads.landing import NothingUploaded
@@ -22,6 +23,7 @@ blueprint = func.Blueprint()
     arg_name="blob",
     path="%UPLOADS_CONTAINER%/{owner}/{job}/source.csv",
     connection="AzureWebJobsStorage",
+    source=func.BlobSource(blob_trigger_source()),
 )
 @blueprint.durable_client_input(client_name="client")
 async def on_dataset_uploaded(blob: BlobClient, client: df.DurableOrchestrationClient) -> None:

@@ -43,11 +43,14 @@ class BlobTriggers:
     """All blob triggers. A receipt (function, blob, ETag) stands in the database from the moment a version is
     seen, so a kill at any time repeats an invocation rather than losing it."""
 
-    def __init__(self, store: Store, supervisor: Supervisor, settings: Settings, host_file: HostFile) -> None:
+    def __init__(
+        self, store: Store, supervisor: Supervisor, settings: Settings, host_file: HostFile, *, poll_event_grid: bool
+    ) -> None:
         self._store = store
         self._supervisor = supervisor
         self._settings = settings
         self._slots = asyncio.Semaphore(host_file.concurrent_blobs)
+        self._poll_event_grid = poll_event_grid
         self._tries = host_file.poison_blob_threshold
         self._accounts: dict[str, StorageAccount] = {}
         self._triggers: dict[str, BlobTrigger] = {}
@@ -90,6 +93,8 @@ class BlobTriggers:
 
     async def _look(self) -> None:
         for trigger in list(self._triggers.values()):
+            if trigger.is_event_grid and not self._poll_event_grid:
+                continue
             etags = await trigger.account.etags(trigger.path.container, trigger.path.prefix)
             sql = "SELECT blob, etag FROM receipts WHERE function = ?"
             known = dict(self._store.execute(sql, trigger.function.name))

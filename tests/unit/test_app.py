@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from core.base.settings import Settings
 from devtools.backend import default_origins
@@ -85,18 +87,32 @@ FUNCTIONS = dict.fromkeys(HTTP_FUNCTIONS, "httpTrigger") | {
 INDEX = """
 import json, sys
 import function_app
+found = function_app.app.get_functions()
 functions = {
     function.get_function_name(): next(
         binding.type for binding in function.get_bindings() if binding.type.endswith("Trigger")
     )
-    for function in function_app.app.get_functions()
+    for function in found
 }
-print(json.dumps({"functions": functions, "modules": sorted(sys.modules)}))
+sources = {
+    function.get_function_name(): binding.source
+    for function in found
+    for binding in function.get_bindings()
+    if binding.type == "blobTrigger"
+}
+print(json.dumps({"functions": functions, "sources": sources, "modules": sorted(sys.modules)}))
 """
 
 
-def indexed() -> dict[str, object]:
-    run = subprocess.run([sys.executable, "-c", INDEX], cwd=ROOT, capture_output=True, text=True, check=True)
+def indexed(**environment: str) -> dict[str, Any]:
+    run = subprocess.run(
+        [sys.executable, "-c", INDEX],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return json.loads(run.stdout)
 
 
@@ -104,7 +120,14 @@ def test_indexing_finds_every_function_and_loads_neither_keras_nor_tensorflow() 
     found = indexed()
     assert found["functions"] == FUNCTIONS
     heavy = {"keras", "tensorflow", "numpy", "h5py", "polars", "devhost"}
-    assert not heavy & set(found["modules"])  # pyright: ignore[reportArgumentType]
+    assert not heavy & set(found["modules"])
+    assert set(found["sources"].values()) == {"LogsAndContainerScan"}
+
+
+def test_every_blob_trigger_listens_to_event_grid_where_the_setting_says_so_whatever_another_says() -> None:
+    found = indexed(BLOB_TRIGGER_SOURCE="EventGrid", MAX_EPOCHS="many")
+    blob_triggers = [name for name, trigger in FUNCTIONS.items() if trigger == "blobTrigger"]
+    assert found["sources"] == dict.fromkeys(blob_triggers, "EventGrid")
 
 
 def test_host_json_names_the_bundle_the_hub_and_a_timeout_above_a_slice() -> None:
