@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,19 +18,30 @@ import azure.functions as func
 from azure.core.exceptions import AzureError
 
 from core.base.auth import authenticate
-from core.base.errors import AppError, Forbidden, MethodNotAllowed, NotFound, TooLarge, Unavailable
+from core.base.errors import (
+    AppError,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from core.base.http import Request, Response
 from core.base.settings import settings
+from core.base.trace import trace_id
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+ANY = "*"
+# Headers of answers that pages of other origins may read.
+EXPOSED = ("Location", "Content-Disposition", "ETag", "Retry-After", "X-Trace-Id", "X-Error-Code")
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path."""
+    """One method of one path; the method `ANY` is all that have no operation of their own."""
 
     path: str
     method: str
@@ -97,8 +107,8 @@ def _register(blueprint: func.Blueprint, path: str, operations: dict[str, Operat
     function.__name__ = function_name(path)
     if needs_client:
         function = blueprint.durable_client_input(client_name="client")(function)
-    route = blueprint.route(route=path, methods=METHODS, auth_level=func.AuthLevel.ANONYMOUS)
-    route(function)
+    # Without `methods` the host hands over every method, TRACE and invented ones as well.
+    blueprint.route(route=path, auth_level=func.AuthLevel.ANONYMOUS)(function)
 
 
 def function_name(path: str) -> str:
@@ -111,32 +121,56 @@ def function_name(path: str) -> str:
 async def _answer(
     req: func.HttpRequest, context: func.Context, operations: dict[str, Operation], durable: Any
 ) -> func.HttpResponse:
-    trace_id = context.invocation_id or uuid.uuid4().hex
+    """The answer of whatever `operations` has for this request: the one place where errors become answers."""
+    headers = {key.lower(): value for key, value in req.headers.items()}
+    trace = trace_id(headers.get("traceparent", ""), _traceparent(context), context.invocation_id)
+    place = f"{req.method} {next(iter(operations.values())).path}"
     try:
-        response = await _handle(req, operations, durable)
+        return _encode(await _handle(req, headers, operations, durable), req.method, trace)
     except AppError as error:
-        response = Response.json(error.body, error.status, error.headers)
+        told = error
+        # What the caller did wrong is no trouble of ours; the sentence may hold their words and stays out.
+        level = logging.INFO if error.status < 500 else logging.WARNING
+        log.log(level, "%s: %d %s, trace %s", place, error.status, error.code, trace)
     except (AzureError, TimeoutError) as error:
         # Expected outcomes of storage calls are handled where they are made; what is left is trouble.
-        log.warning("storage failed, trace %s: %s", trace_id, type(error).__name__, exc_info=error)
-        unavailable = Unavailable("Storage cannot be reached at the moment; try again in a few seconds.")
-        response = Response.json(unavailable.body, unavailable.status, unavailable.headers)
+        told = Unavailable("Storage cannot be reached at the moment; try again in a few seconds.")
+        log.warning("%s: storage failed: %s, trace %s", place, type(error).__name__, trace, exc_info=error)
     except Exception:
-        log.exception("unexpected error, trace %s", trace_id)
-        detail = f"Something went wrong on our side; quote {trace_id} if it happens again."
-        response = Response.json({"detail": detail}, 500)
-    return _encode(response, req.method, trace_id)
+        told = AppError(f"Something went wrong on our side; quote {trace} if it happens again.")
+        log.exception("%s: unexpected error, trace %s", place, trace)
+    return _encode(_refusal(told, trace), req.method, trace)
 
 
-async def _handle(req: func.HttpRequest, operations: dict[str, Operation], durable: Any) -> Response:
+def _traceparent(context: func.Context) -> str:
+    """The host's own, which names the operation that its telemetry shows; older workers spell it otherwise."""
+    trace: Any = context.trace_context
+    return getattr(trace, "trace_parent", None) or getattr(trace, "Traceparent", None) or ""
+
+
+def _refusal(error: AppError, trace: str) -> Response:
+    """The error as the caller sees it.
+
+    Code and trace id stand beside `detail`. A map of problems has them in the headers alone: the canvas
+    shows every leaf of a map to a person, as a problem of the field whose name it stands under.
+    """
+    body = error.body
+    if isinstance(body.get("detail"), str):
+        body = {**body, "code": error.code, "trace_id": trace}
+    return Response.json(body, error.status, {**error.headers, "X-Error-Code": error.code})
+
+
+async def _handle(
+    req: func.HttpRequest, headers: dict[str, str], operations: dict[str, Operation], durable: Any
+) -> Response:
     method = "GET" if req.method == "HEAD" else req.method
-    if method not in operations:
-        allowed = sorted(operations)
+    operation = operations.get(method) or operations.get(ANY)
+    if operation is None:
+        usual = sorted(operations)
+        allowed = ", ".join(sorted({*usual, "OPTIONS", *(["HEAD"] if "GET" in usual else [])}))
         if method == "OPTIONS":
-            return Response(204, headers={"Allow": ", ".join(allowed)})
-        raise MethodNotAllowed(method, allowed)
-    operation = operations[method]
-    headers = {key.lower(): value for key, value in req.headers.items()}
+            return Response(204, headers={"Allow": allowed})
+        raise MethodNotAllowed(method, usual, allowed)
     identity = None
     if not operation.anonymous:
         identity = authenticate(headers.get("authorization", ""), settings())
@@ -148,6 +182,8 @@ async def _handle(req: func.HttpRequest, operations: dict[str, Operation], durab
             f"The request has {len(body):,} bytes; at most {settings().max_upload_size:,} are accepted here"
             " (MAX_UPLOAD_SIZE). Larger files go through presign-upload."
         )
+    if body and headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     path = {key: value or "" for key, value in req.route_params.items()}
     return await operation.handler(Request(method, path, dict(req.params), headers, body, identity, durable))
 
@@ -155,7 +191,7 @@ async def _handle(req: func.HttpRequest, operations: dict[str, Operation], durab
 def _encode(response: Response, method: str, trace_id: str) -> func.HttpResponse:
     headers = {
         "X-Trace-Id": trace_id,
-        "Access-Control-Expose-Headers": "Location, Content-Disposition, ETag, X-Trace-Id",
+        "Access-Control-Expose-Headers": ", ".join(EXPOSED),
         **response.headers,
     }
     headers.setdefault("Cache-Control", "no-store")
@@ -173,5 +209,4 @@ async def _not_found(request: Request) -> Response:
     raise NotFound("There is nothing at this address; see the README for the paths of this API.")
 
 
-for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-    fallback._route(_method, "{*path}", anonymous=True)(_not_found)  # pyright: ignore[reportPrivateUsage]
+fallback._route(ANY, "{*path}", anonymous=True)(_not_found)  # pyright: ignore[reportPrivateUsage]

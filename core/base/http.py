@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.base.auth import User
-from core.base.errors import BadRequest, NotFound, UnsupportedMediaType
+from core.base.errors import MalformedBody, NotFound, UnsupportedMediaType
+from core.base.json_body import read_json
 
 JSON_TYPE = "application/json"
 
@@ -73,31 +74,20 @@ class Request:
             raise NotFound("There is nothing with that id.") from None
 
     def json(self) -> Any:
-        """The body as JSON. Raises BadRequest with where it breaks, UnsupportedMediaType for a form."""
+        """The body as JSON. Raises MalformedBody, UnsupportedMediaType for a body that says it is something else."""
         kind = self.header("content-type").split(";")[0].strip().lower()
-        if kind.startswith(("multipart/", "application/x-www-form-urlencoded")):
-            raise UnsupportedMediaType("Send the body as JSON (Content-Type: application/json).")
-        try:
-            return json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-        except UnicodeDecodeError:
-            raise BadRequest("The body is not UTF-8 text; send JSON in UTF-8.") from None
-        except json.JSONDecodeError as error:
-            raise BadRequest(
-                f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-            ) from None
-        except RecursionError:
-            raise BadRequest("The JSON in the body is nested too deeply.") from None
+        if not self.body:
+            raise MalformedBody("The body is empty; send JSON.")
+        if kind not in ("", JSON_TYPE) and not (kind.startswith("application/") and kind.endswith("+json")):
+            raise UnsupportedMediaType(f"Send the body as JSON (Content-Type: {JSON_TYPE}).")
+        return read_json(self.body)
 
     def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object. Raises BadRequest for any other JSON."""
+        """The body as a JSON object. Raises as `json` does, MalformedBody for any other JSON as well."""
         value = self.json()
         if not isinstance(value, dict):
-            raise BadRequest("Send a JSON object as the body.")
+            raise MalformedBody("Send a JSON object as the body.")
         return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise BadRequest(f"The body is not valid JSON: {name} is not a JSON number.")
 
 
 def dump_json(value: Any) -> bytes:

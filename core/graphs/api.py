@@ -11,7 +11,8 @@ from core.base.clients import storage
 from core.base.clock import new_id, now, timestamp
 from core.base.errors import BadRequest
 from core.base.http import Request, Response
-from core.graphs.body import check_depth, read_graph_body
+from core.base.json_body import check_depth
+from core.graphs.body import read_graph_body
 from core.graphs.compile import compiler
 from core.graphs.graph import Graph
 from core.graphs.keras_json import import_model

@@ -11,7 +11,7 @@ from core.base.api import Routes
 from core.base.blobs import delete_blob, write_blob
 from core.base.clients import Storage, storage
 from core.base.clock import newest_first_id, now, timestamp
-from core.base.errors import BadRequest
+from core.base.errors import BadRequest, WrongState
 from core.base.forms import parse_form
 from core.base.http import Request, Response
 from core.graphs.api import new_graph
@@ -111,7 +111,7 @@ async def start_import(request: Request) -> Response:
     job = await ImportStore(clients).get(request.user.key, request.id("job_id"))
     job = await model_arrived(clients, DurableOrchestrations(request.durable, ORCHESTRATION), job)
     if job.ended:
-        raise BadRequest(job.error or f"This import has {job.status.value} already; make a new one to import again.")
+        raise WrongState(job.error or f"This import has {job.status.value} already; make a new one to import again.")
     return Response.json(await _view(clients, job), 202, {"Location": _location(job)})
 
 
@@ -128,7 +128,7 @@ async def cancel_import(request: Request) -> Response:
 
     job = await ImportStore(clients).change(request.user.key, request.id("job_id"), cancelled)
     if job.status is not ImportStatus.CANCELLED:
-        raise BadRequest(f"Only an import that is queued can be cancelled; this one is {job.status.value}.")
+        raise WrongState(f"Only an import that is queued can be cancelled; this one is {job.status.value}.")
     # A crash before this leaves the blob of a cancelled job; its event, if there is one, deletes it.
     await delete_blob(clients.imports, job.upload_path)
     return Response.json(await _view(clients, job), 202 if before is ImportStatus.QUEUED else 200)
@@ -142,7 +142,7 @@ async def create_import_graph(request: Request) -> Response:
     payload = await store.payload(job)
     if job.status is not ImportStatus.SUCCEEDED or payload is None:
         reason = job.error or f"it is {job.status.value}"
-        raise BadRequest(f"A graph can be made only of an import that has succeeded: {reason}")
+        raise WrongState(f"A graph can be made only of an import that has succeeded: {reason}")
     graph, is_new = await make_graph(clients, job, payload)
     await store.change(job.owner, job.id, lambda it: None if it.graph_id else replace(it, graph_id=graph.id))
     location = {"Location": f"/api/network/graphs/{graph.id}/"}

@@ -9,16 +9,12 @@ from azure.storage.blob import BlobType
 
 from core.base.blobs import delete_blob
 from core.base.clients import Storage
-from core.base.errors import AppError, BadRequest, NotFound, TooMany
+from core.base.errors import AppError, BadRequest, NotFound, NothingUploaded, TooMany
 from core.importing.job import ImportJob
 from core.importing.start import UploadedModel, start_once
 from core.importing.states import ImportStatus
 from core.importing.store import ImportStore
 from core.jobs.start import Orchestrations
-
-
-class NoModelUploaded(BadRequest):
-    """No file has arrived (yet)."""
 
 
 def upload_name(owner: str, job_id: str, filename: str) -> str:
@@ -33,14 +29,14 @@ def stored_name(filename: str) -> str:
 async def model_arrived(storage: Storage, orchestrations: Orchestrations, job: ImportJob) -> ImportJob:
     """Start the job if its file is there and may be read; the job as it stands then.
 
-    A file that may not be read fails the job and is deleted. Raises NoModelUploaded.
+    A file that may not be read fails the job and is deleted. Raises NothingUploaded.
     """
     if job.status is not ImportStatus.QUEUED:
         return job
     store = ImportStore(storage)
     try:
         return await start_once(store, orchestrations, job, await _inspect(storage, job.upload_path))
-    except NoModelUploaded:
+    except NothingUploaded:
         raise
     except (BadRequest, TooMany) as refusal:
         error = f"Import failed: {_sentence(refusal)}"
@@ -65,12 +61,12 @@ async def on_model(storage: Storage, orchestrations: Orchestrations, owner: str,
 
 
 async def _inspect(storage: Storage, name: str) -> UploadedModel:
-    """The uploaded blob's ETag and size. Raises NoModelUploaded, BadRequest if it may not be read."""
+    """The uploaded blob's ETag and size. Raises NothingUploaded, BadRequest if it may not be read."""
     limit = storage.settings.max_presigned_upload_size
     try:
         properties = await storage.imports.get_blob_client(name).get_blob_properties()
     except ResourceNotFoundError:
-        raise NoModelUploaded("No file is there yet: PUT it to the upload URL first, then start.") from None
+        raise NothingUploaded("No file is there yet: PUT it to the upload URL first, then start.") from None
     if properties.blob_type != BlobType.BLOCKBLOB:
         raise BadRequest("The file was not uploaded as a block blob; send the header x-ms-blob-type: BlockBlob.")
     if properties.size == 0:

@@ -9,8 +9,9 @@ import azure.functions as func
 from azurefunctions.extensions.bindings.blob import BlobClient
 
 from core.base.clients import storage
+from core.base.errors import NothingUploaded
 from core.base.settings import blob_trigger_source
-from core.importing.arrival import NoModelUploaded, on_model
+from core.importing.arrival import on_model
 from core.importing.start import ORCHESTRATION
 from core.jobs.start import DurableOrchestrations
 
@@ -31,6 +32,6 @@ async def on_model_uploaded(blob: BlobClient, client: df.DurableOrchestrationCli
     owner, job_id, name = blob.blob_name.split("/")
     try:
         await on_model(storage(), DurableOrchestrations(client, ORCHESTRATION), owner, job_id, name)
-    except NoModelUploaded:
+    except NothingUploaded:
         # Deleted since the event: there is nothing left to start.
         log.info("the upload of import %s is gone", job_id)

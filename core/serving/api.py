@@ -6,7 +6,7 @@ import asyncio
 
 from core.base.api import Routes
 from core.base.clients import Storage, storage
-from core.base.errors import BadRequest
+from core.base.errors import WrongState
 from core.base.forms import parse_form
 from core.base.http import Request, Response
 from core.jobs.job import Job
@@ -32,7 +32,7 @@ async def predict_rows(request: Request) -> Response:
     clients = storage()
     job = await _job(clients, request)
     if job.status is not Status.SUCCEEDED:
-        raise BadRequest(f"This training is {job.status.value}; only one that has succeeded can predict.")
+        raise WrongState(f"This training is {job.status.value}; only one that has succeeded can predict.")
     columns = job.params["x_columns"]
     if request.header("content-type").startswith("multipart/"):
         table = parse_form(request).file("file", (".csv",)).content

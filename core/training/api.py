@@ -10,7 +10,7 @@ from core.base.api import Routes
 from core.base.blobs import write_blob
 from core.base.clients import Storage, storage
 from core.base.clock import newest_first_id, now, timestamp
-from core.base.errors import BadRequest
+from core.base.errors import WrongState
 from core.base.forms import parse_form
 from core.base.http import Request, Response
 from core.graphs.store import GraphStore
@@ -75,7 +75,7 @@ async def start_job(request: Request) -> Response:
     job = await store.get(request.user.key, request.id("job_id"))
     job = await dataset_arrived(clients, DurableOrchestrations(request.durable), job)
     if job.ended:
-        raise BadRequest(job.error or f"This training has {job.status.value} already; make a new one to train again.")
+        raise WrongState(job.error or f"This training has {job.status.value} already; make a new one to train again.")
     return Response.json(await store.view(job), 202, {"Location": _location(job)})
 
 

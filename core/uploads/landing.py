@@ -9,7 +9,7 @@ from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobType
 
 from core.base.clients import Storage
-from core.base.errors import BadRequest
+from core.base.errors import BadRequest, NothingUploaded
 from core.jobs.start import Dataset
 from core.keras_worker.csv_format import sniff_sample
 from core.keras_worker.errors import Refused
@@ -33,10 +33,6 @@ _SIGNATURES = {
     b"7z\xbc\xaf": "a 7-Zip file",
 }
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
-class NothingUploaded(BadRequest):
-    """No file has arrived (yet)."""
 
 
 class UploadRefused(BadRequest):

@@ -9,10 +9,10 @@ import azure.functions as func
 from azurefunctions.extensions.bindings.blob import BlobClient
 
 from core.base.clients import storage
+from core.base.errors import NothingUploaded
 from core.base.settings import blob_trigger_source
 from core.jobs.start import DurableOrchestrations
 from core.uploads.arrival import on_upload
-from core.uploads.landing import NothingUploaded
 
 log = logging.getLogger(__name__)
 blueprint = func.Blueprint()

@@ -76,7 +76,7 @@ def test_predictions_follow_the_columns_by_position_or_by_name(shared_backend: B
         assert answer.status_code == 400 and told in answer.json()["detail"], answer.text
     for wrong in ({"instances": []}, {"instances": [[1]]}, {"instances": [["x", 1]]}, {"records": [{"a": 1}]}, {}):
         answer = client.post(path, json=wrong)
-        assert answer.status_code == 400 and answer.json().keys() == {"detail"}, answer.text
+        assert answer.status_code == 400 and answer.json().keys() == {"detail", "code", "trace_id"}, answer.text
 
 
 def test_the_same_job_again_gives_the_same_numbers(shared_backend: Backend) -> None:
