@@ -8,6 +8,7 @@ conditional write, does work that comes out the same each time, and ends with on
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -26,6 +27,8 @@ from core.training.graph_copy import read_graph
 from core.training.progress import Progress, Verdict, verdict_on
 from core.training.results import ARTIFACTS, final_result, partial_result
 from core.training.work import WorkFolder, fetch_dataset
+
+log = logging.getLogger(__name__)
 
 # A child that dies is started again at its last checkpoint; one that dies so often in one activity
 # would go on dying.
@@ -278,6 +281,7 @@ async def _call(
         if on_event is not None:
             await on_event(event)
 
+    log.info("job %s: child process %d begins to %s", child.key, child.pid, command)
     call = asyncio.create_task(child.call(command, arguments, heard, limit))
     watch = asyncio.create_task(progress.watch())
     try:
