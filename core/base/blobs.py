@@ -14,10 +14,14 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
+from core.base.disk import need_room
 from core.base.http import dump_json
 
 # A binary property of a table row holds 64 KiB; what packs smaller is kept in the row itself.
 INLINE_LIMIT = 60 * 1024
+
+# Left for others of this instance when a file is downloaded.
+_DISK_RESERVE = 32 * 1024 * 1024
 
 
 def pack(document: Any) -> bytes:
@@ -53,9 +57,10 @@ async def upload_file(container: ContainerClient, name: str, path: Path, content
 
 
 async def download_file(blob: BlobClient, path: Path, **conditions: Any) -> None:
-    """Write the blob to `path`, whole or not at all. Raises what the download raises."""
+    """Write the blob to `path`, whole or not at all. Raises NoRoom, and what the download raises."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     downloader = await blob.download_blob(max_concurrency=2, **conditions)
+    need_room(path.parent, downloader.size + _DISK_RESERVE, "This file")
     try:
         with part.open("wb") as file:
             async for chunk in downloader.chunks():

@@ -151,3 +151,9 @@ class Unavailable(AppError):
     status = 503
     code = "unavailable"
     headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+class NoRoom(Unavailable):
+    """The temporary disk of this instance is too small for a file."""
+
+    code = "no_room"

@@ -15,7 +15,8 @@ from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from core.base.blobs import delete_blob, download_file
 from core.base.clients import Storage
 from core.base.clock import new_id, now, timestamp
-from core.base.errors import BadRequest, TooLarge
+from core.base.disk import need_room
+from core.base.errors import BadRequest, NoRoom, TooLarge
 from core.importing.graph import make_graph
 from core.importing.job import ImportJob
 from core.importing.reader import ModelReader
@@ -42,7 +43,7 @@ class ImportRun:
             return await self._close(job)
         try:
             payload = await self._payload(job)
-        except TooLarge as error:
+        except (TooLarge, NoRoom) as error:
             return await self._fail(error.detail, self._runner)
         except BadRequest as error:
             return await self._fail(error.sentence.removeprefix("model: "), self._runner)
@@ -84,6 +85,8 @@ class ImportRun:
         pinned = {"etag": job.upload_etag, "match_condition": MatchConditions.IfNotModified}
         async with work_folder(self._storage.settings.work_dir) as folder:
             file = folder / job.upload_path.rsplit("/", 1)[-1]
+            # The child may unpack it beside itself, up to its limit.
+            need_room(folder, job.upload_size + self._storage.settings.max_zip_extracted_bytes, "This file")
             try:
                 await download_file(blob, file, **pinned)
             except (ResourceModifiedError, ResourceNotFoundError):

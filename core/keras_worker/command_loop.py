@@ -1,5 +1,6 @@
 """What a child process does all its life: take a command, run it, answer, until the channel closes."""
 
+import errno
 import os
 import queue
 import signal
@@ -14,6 +15,10 @@ from core.keras_worker.commands import Call, find_command
 from core.keras_worker.errors import Refused
 
 _NICENESS = 5
+_DISK_FULL = (
+    "The temporary disk of this instance is full; use a smaller file or network, or ask the operator for an"
+    " instance with a larger disk."
+)
 
 
 def run_commands(reader: BinaryIO, writer: BinaryIO, backend: str) -> NoReturn:
@@ -62,10 +67,17 @@ def _answer(call: Call, backend: str) -> dict[str, Any]:
         return {"out_of_memory": True}
     except ParentGone:
         raise
+    except OSError as error:
+        # Its text would name a path of this machine, and the user can do something about it.
+        return {"refused": _DISK_FULL} if error.errno == errno.ENOSPC else _failed(error)
     except Exception as error:  # the channel is the child's outer edge: the parent turns this into ChildFailed
         if type(error).__name__ == "ResourceExhaustedError":
             return {"out_of_memory": True}
-        return {"failed": _first_line(error), "detail": traceback.format_exc()}
+        return _failed(error)
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    return {"failed": _first_line(error), "detail": traceback.format_exc()}
 
 
 def _first_line(error: Exception) -> str:

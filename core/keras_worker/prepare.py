@@ -1,6 +1,5 @@
 """The command `prepare`: reads the CSV once, checks it against network and parameters, and leaves it as arrays."""
 
-import errno
 import json
 import os
 from pathlib import Path
@@ -41,12 +40,7 @@ def prepare(call: Call) -> dict[str, Any]:
     if problems:
         raise Refused(" ".join(problems))
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        table = read_table(csv, folder, params, call)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise Refused("The disk of this instance is too small for the data set: upload a smaller file.") from error
+    table = read_table(csv, folder, params, call)
     target = encode_target(table.y, table.y_categories, target_form(params))
     problems = target_problems(target, params["y_column"], params, tuple(model.outputs[0].shape[1:]))
     if problems:

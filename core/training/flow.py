@@ -14,7 +14,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from core.base.clients import storage
-from core.base.errors import BadRequest
+from core.base.errors import BadRequest, NoRoom
 from core.jobs.start import ORCHESTRATION
 from core.keras_worker.errors import (
     ChildDied,
@@ -105,6 +105,8 @@ async def _ended_by_user_error(run: Run, work: Callable[[Run], Awaitable[Step]])
         return await work(run)
     except BadRequest as error:
         return await run.fail(f"Training failed: {error.sentence}")
+    except NoRoom as error:
+        return await run.fail(f"Training failed: {error.detail}")
     except Refused as refusal:
         return await run.fail(_refusal(refusal))
     except ChildFailed as failure:

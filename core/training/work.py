@@ -14,6 +14,7 @@ from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
 from core.base.blobs import download_file
 from core.base.clients import Storage
+from core.base.disk import free_bytes, need_room
 from core.base.errors import BadRequest
 from core.jobs.job import Job
 
@@ -23,6 +24,13 @@ _DISK_RESERVE = 256 * 1024 * 1024
 
 # A slice that waits long for its turn finds its dataset again in Blob Storage.
 _ABANDONED_SECONDS = 6 * 3600
+# Where the disk is small, a folder makes room for another job once its child, with all it holds open, is gone.
+_IDLE_SECONDS = 600
+
+
+def disk_needed(dataset_bytes: int) -> int:
+    """Bytes of temporary disk that training on a dataset of this size takes."""
+    return dataset_bytes * _DISK_FACTOR + _DISK_RESERVE
 
 
 class WorkFolder:
@@ -48,11 +56,30 @@ class WorkFolder:
 
 def discard_abandoned(root: Path) -> None:
     """Delete the folders of jobs that have gone on elsewhere: a folder at work changes at least once a minute."""
+    for path, idle in _idle_folders(root):
+        if idle > _ABANDONED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def make_room(root: Path, needed: int) -> None:
+    """Delete idle folders of other jobs, the longest idle first, until `needed` bytes are free or none is left."""
+    for path, idle in sorted(_idle_folders(root), key=lambda folder: -folder[1]):
+        if free_bytes(root) >= needed:
+            return
+        if idle > _IDLE_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _idle_folders(root: Path) -> list[tuple[Path, float]]:
+    """The folders in which no activity of this process works, and for how many seconds each has not changed."""
+    found: list[tuple[Path, float]] = []
     for path in (root / "jobs").glob("*"):
-        with suppress(FileNotFoundError):
-            changed = max(entry.stat().st_mtime for entry in (path, *path.iterdir()))
-            if time.time() - changed > _ABANDONED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+        lock = _locks.get(str(path))
+        if lock is None or not lock.locked():
+            with suppress(FileNotFoundError):
+                changed = max(entry.stat().st_mtime for entry in (path, *path.iterdir()))
+                found.append((path, time.time() - changed))
+    return found
 
 
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -61,19 +88,15 @@ _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 async def fetch_dataset(storage: Storage, job: Job, work: WorkFolder) -> None:
     """Download the dataset, in the version pinned when the job started, unless it is there already.
 
-    Raises BadRequest if that version is gone or the disk is too small.
+    Raises BadRequest if that version is gone, NoRoom if the disk is too small.
     """
     if work.dataset.exists():
         return
     await asyncio.to_thread(discard_abandoned, storage.settings.work_dir)
     work.path.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(work.path).free
-    needed = job.dataset_size * _DISK_FACTOR + _DISK_RESERVE
-    if free < needed:
-        raise BadRequest(
-            f"This dataset needs about {needed / 1e9:.1f} GB of temporary disk, of which {free / 1e9:.1f} GB are"
-            " free; upload a smaller file, or ask the operator for an instance with a larger disk."
-        )
+    needed = disk_needed(job.dataset_size)
+    await asyncio.to_thread(make_room, storage.settings.work_dir, needed)
+    need_room(work.path, needed, "This dataset")
     blob = storage.uploads.get_blob_client(job.dataset_path)
     pinned = {"etag": job.dataset_etag, "match_condition": MatchConditions.IfNotModified}
     try:

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError
 
-from core.base.blobs import read_blob, write_blob
+from core.base import disk
+from core.base.blobs import download_file, read_blob, write_blob
 from core.base.clients import Storage as Clients
 from core.base.clients import connect
 from core.base.clock import newest_first_id, now, timestamp
-from core.base.errors import AppError, Conflict, TooMany
+from core.base.errors import AppError, Conflict, NoRoom, TooMany
 from core.graphs.store import GraphStore
 from core.importing.arrival import model_arrived, on_model, upload_name
 from core.importing.job import ImportJob
@@ -242,3 +243,25 @@ async def test_an_empty_or_oversized_file_fails_its_import(clients: Clients) -> 
             await read_blob(clients.imports, job.upload_path)
     with pytest.raises(AppError, match="upload"):
         await model_arrived(clients, Orchestrations(), await queued_job(clients, b""))
+
+
+async def test_a_model_that_the_disk_cannot_hold_fails_with_a_sentence_before_it_is_fetched(
+    clients: Clients, reader: ModelReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await queued_job(clients)
+    started = await model_arrived(clients, Orchestrations(), job)
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 1_000_000)
+    assert await ImportRun(clients, reader, started.owner, started.id).read() == "failed"
+    ended = await ImportStore(clients).get(started.owner, started.id)
+    assert ended.error.startswith("Import failed: This file needs about 0.21 GB of temporary disk, of which 0.00 GB")
+    assert not list(clients.settings.work_dir.rglob("model*"))
+
+
+async def test_a_file_that_the_disk_cannot_hold_is_not_downloaded(
+    clients: Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await queued_job(clients)
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 1_000_000)
+    with pytest.raises(NoRoom, match="of temporary disk"):
+        await download_file(clients.imports.get_blob_client(job.upload_path), tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []

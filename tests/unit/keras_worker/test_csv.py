@@ -248,3 +248,12 @@ async def test_blocks_of_a_large_file_join_without_a_seam(prepare: Prepare) -> N
 async def test_preparing_again_gives_the_same(prepare: Prepare) -> None:
     first = await prepare(PLAIN)
     assert (await prepare(PLAIN)).profile == first.profile
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+async def test_a_full_disk_is_told_in_a_sentence_without_a_path(prepare: Prepare, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.f32").symlink_to("/dev/full")
+    with pytest.raises(Refused, match="The temporary disk of this instance is full") as refused:
+        await prepare(PLAIN)
+    assert str(tmp_path) not in str(refused.value)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from core.training.flow import SLICES_PER_EXECUTION, train
+from core.base.errors import NoRoom
+from core.training.flow import SLICES_PER_EXECUTION, _ended_by_user_error, train
+from core.training.run import Step
 
 
 class Context:
@@ -67,3 +69,18 @@ def test_a_long_training_goes_on_with_a_new_history_and_is_not_prepared_again() 
     context = run(["continue"] * (SLICES_PER_EXECUTION + 1))
     assert context.continued == {"owner": "o", "job": "j", "prepared": True}
     assert names(run(["done", "succeeded"], prepared=True)) == ["slice", "finish"]
+
+
+class Failed:
+    """Stands for a job that can only be failed."""
+
+    async def fail(self, error: str) -> Step:
+        return Step("failed", error)
+
+
+async def test_a_disk_that_is_too_small_ends_a_training_with_what_is_missing() -> None:
+    async def prepare(run: Any) -> Step:
+        raise NoRoom("This dataset needs about 0.60 GB of temporary disk.")
+
+    step = await _ended_by_user_error(Failed(), prepare)  # pyright: ignore[reportArgumentType]
+    assert step.status == "Training failed: This dataset needs about 0.60 GB of temporary disk."
