@@ -212,6 +212,7 @@ def engine_alone() -> Iterator[Train]:
             "params": TrainingParameters.model_validate(case.parameters()).model_dump(),
             "threads": pool.options.threads,
             "seed": SEED,
+            "limits": {"rows": sys.maxsize, "parameters": sys.maxsize},
         }
         await pool.warm("tensorflow")
         started = time.perf_counter()

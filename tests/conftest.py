@@ -112,7 +112,7 @@ def backend(new_storage: Callable[[], Storage], session_folder: Path) -> Iterato
     with contextlib.ExitStack() as started:
 
         def start(storage: Storage | None = None, options: tuple[str, ...] = (), **settings: str) -> Backend:
-            made = _backend(storage or new_storage(), session_folder, settings, options)
+            made = make_backend(storage or new_storage(), session_folder, settings, options)
             started.callback(made.close)
             made.start()
             return made
@@ -123,7 +123,7 @@ def backend(new_storage: Callable[[], Storage], session_folder: Path) -> Iterato
 @pytest.fixture(scope="session")
 def shared_backend(new_storage: Callable[[], Storage], session_folder: Path) -> Iterator[Backend]:
     """A backend for all tests that neither kill it nor change its settings."""
-    made = _backend(new_storage(), session_folder, {})
+    made = make_backend(new_storage(), session_folder, {})
     with contextlib.closing(made):
         made.start()
         yield made
@@ -185,7 +185,7 @@ class _Started:
             raise
 
 
-def _backend(
+def make_backend(
     storage: Storage, session_folder: Path, settings: dict[str, str], options: tuple[str, ...] = ()
 ) -> Backend:
     [port] = free_ports(1)

@@ -143,6 +143,7 @@ class TooMany(AppError):
 
     status = 429
     code = "too_many"
+    headers: Mapping[str, str] = {"Retry-After": "30"}
 
 
 class Unavailable(AppError):

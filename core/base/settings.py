@@ -113,6 +113,17 @@ class Settings(BaseSettings):
     max_epochs: int = Field(default=10_000, ge=1, description="Most epochs a training may ask for.")
     max_batch_size: int = Field(default=65_536, ge=1, description="Largest batch a training may ask for.")
     max_columns: int = Field(default=10_000, ge=1, description="Most feature columns of a training.")
+    max_rows: int = Field(default=20_000_000, ge=1, description="Most rows of a dataset.")
+    max_parameters: int = Field(default=100_000_000, ge=1, description="Most parameters of a network to train.")
+    max_training_seconds: int = Field(
+        default=86_400, ge=1, description="Longest time a training may take from its start on."
+    )
+    training_job_max_pending_per_user: int = Field(
+        default=100, ge=1, description="Most trainings of a user that are queued or running."
+    )
+    training_max_running_per_user: int = Field(
+        default=10, ge=1, description="Most trainings of a user that run at once; more stay queued."
+    )
 
     training_slice_seconds: int = Field(
         default=300, ge=1, description="Length of one training activity; keep it below functionTimeout."

@@ -14,5 +14,5 @@ def read_graph_body(request: Request) -> dict[str, Any]:
     most = settings().max_graph_bytes
     if len(request.body) > most:
         size = f"{len(request.body):,}"
-        raise TooLarge(f"The graph has {size} bytes; at most {most:,} are allowed (MAX_GRAPH_BYTES).")
+        raise TooLarge(f"The graph has {size} bytes; at most {most:,} are allowed (MAX_GRAPH_BYTES). Draw less.")
     return request.json_object()

@@ -58,6 +58,13 @@ class Compiler:
         self._answers.keep_content(request, content_key(nodes, edges))
         return await self.compile(nodes, edges)
 
+    async def parameter_count(self, nodes: Any, edges: Any) -> int:
+        """Parameters of a drawing's network; 0 where that cannot be told here, which its training will explain."""
+        try:
+            return (await self.compile(nodes, edges))["parameter_count"]
+        except AppError:
+            return 0
+
     async def facts(self, nodes: Any, edges: Any, name: str) -> tuple[CheckedGraph, Answer]:
         """The checked drawing, and as `compile` with `model_json` and `output_counts` of a model of that name."""
         checked = await self._check(nodes, edges)

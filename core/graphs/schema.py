@@ -37,7 +37,7 @@ def _check_size(nodes: Any) -> None:
     most = settings().max_graph_nodes
     count = _count(nodes, 0)
     if count > most:
-        raise TooLarge(f"The graph has {count:,} nodes; at most {most:,} are allowed (MAX_GRAPH_NODES).")
+        raise TooLarge(f"The graph has {count:,} nodes; at most {most:,} are allowed (MAX_GRAPH_NODES). Draw fewer.")
 
 
 def _count(nodes: Any, depth: int) -> int:

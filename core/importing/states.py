@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
-from core.base.errors import Conflict
+from core.base.transitions import Transitions, ends
 
 
 class ImportStatus(StrEnum):
@@ -16,7 +15,7 @@ class ImportStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-TRANSITIONS: Mapping[ImportStatus, frozenset[ImportStatus]] = {
+TRANSITIONS: Transitions[ImportStatus] = {
     ImportStatus.QUEUED: frozenset({ImportStatus.PROCESSING, ImportStatus.FAILED, ImportStatus.CANCELLED}),
     ImportStatus.PROCESSING: frozenset({ImportStatus.SUCCEEDED, ImportStatus.FAILED}),
     ImportStatus.SUCCEEDED: frozenset(),
@@ -24,10 +23,4 @@ TRANSITIONS: Mapping[ImportStatus, frozenset[ImportStatus]] = {
     ImportStatus.CANCELLED: frozenset(),
 }
 
-ENDED = frozenset(status for status, following in TRANSITIONS.items() if not following)
-
-
-def check_transition(before: ImportStatus, after: ImportStatus) -> None:
-    """Raises Conflict unless a job may go from `before` to `after`; staying is always allowed."""
-    if after != before and after not in TRANSITIONS[before]:
-        raise Conflict(f"An import that is {before} cannot become {after}.")
+ENDED = ends(TRANSITIONS)

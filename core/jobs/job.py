@@ -47,6 +47,7 @@ class Job:
     artifact_path: str = ""
     claim: str = ""
     claimed_at: str = ""
+    started_at: str = ""
     runner: str = ""
     cancel_requested: bool = False
     threads: int = 0

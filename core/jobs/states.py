@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
-from core.base.errors import Conflict
+from core.base.transitions import Transitions, ends
 
 
 class Status(StrEnum):
@@ -16,7 +15,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+TRANSITIONS: Transitions[Status] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.FAILED, Status.CANCELLED}),
     Status.RUNNING: frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}),
     Status.SUCCEEDED: frozenset(),
@@ -24,10 +23,4 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset(),
 }
 
-ENDED = frozenset(status for status, following in TRANSITIONS.items() if not following)
-
-
-def check_transition(before: Status, after: Status) -> None:
-    """Raises Conflict unless a job may go from `before` to `after`; staying is always allowed."""
-    if after != before and after not in TRANSITIONS[before]:
-        raise Conflict(f"A job that is {before} cannot become {after}.")
+ENDED = ends(TRANSITIONS)

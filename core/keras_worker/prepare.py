@@ -8,6 +8,7 @@ from typing import Any
 from core.keras_worker.commands import Call
 from core.keras_worker.errors import Refused
 from core.keras_worker.kill_points import passed
+from core.keras_worker.limits import network_problem
 from core.keras_worker.model import make_model
 from core.keras_worker.objective import target_form
 from core.keras_worker.runtime import fix_threads
@@ -17,8 +18,9 @@ _SEED = 42
 
 
 def prepare(call: Call) -> dict[str, Any]:
-    """Arguments: `csv`, `work`, `graph`, `params`, `threads`. Writes `work/data/` (see `dataset`) and returns `rows`,
-    `data_sha256` (of the CSV's bytes) and `dataset`, the profile for the person. Done again, it finds its own work.
+    """Arguments: `csv`, `work`, `graph`, `params`, `threads`, `limits` (`rows`, `parameters`). Writes `work/data/` (see
+    `dataset`) and returns `rows`, `data_sha256` (of the CSV's bytes) and `dataset`, the profile for the person. Done
+    again, it finds its own work.
 
     Raises Refused with sentences about everything that is wrong with the file, or about how file, loss and network
     do not go together. Events: `stage` (`text`: what is being done).
@@ -36,11 +38,14 @@ def prepare(call: Call) -> dict[str, Any]:
         return done
     fix_threads(arguments["threads"])
     model = make_model(arguments["graph"], params, _SEED)
+    limits = arguments["limits"]
+    if problem := network_problem(model.count_params(), limits["parameters"]):
+        raise Refused(problem)
     problems = input_problems(model, len(params["x_columns"])) + monitor_problems(resolve_monitors(params))
     if problems:
         raise Refused(" ".join(problems))
     folder.mkdir(parents=True, exist_ok=True)
-    table = read_table(csv, folder, params, call)
+    table = read_table(csv, folder, params, call, limits["rows"])
     target = encode_target(table.y, table.y_categories, target_form(params))
     problems = target_problems(target, params["y_column"], params, tuple(model.outputs[0].shape[1:]))
     if problems:

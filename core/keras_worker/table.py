@@ -15,6 +15,7 @@ from core.keras_worker.csv_format import CsvFormat, sniff_format
 from core.keras_worker.dataset import split_rows
 from core.keras_worker.errors import Refused
 from core.keras_worker.kill_points import passed
+from core.keras_worker.limits import rows_problem
 from core.keras_worker.preparation import standardise
 from core.keras_worker.progress import Stages
 from core.keras_worker.targets import Target
@@ -73,24 +74,27 @@ class Table:
         return profile
 
 
-def read_table(csv: Path, folder: Path, params: dict[str, Any], call: Call) -> Table:
+def read_table(csv: Path, folder: Path, params: dict[str, Any], call: Call, most_rows: int) -> Table:
     """Reads the CSV and writes `x.f32` into `folder`, prepared. Raises Refused for whatever is wrong with the file."""
     wanted = [*params["x_columns"], params["y_column"]]
     form = sniff_format(csv, wanted)
     try:
-        return _Reading(csv, folder, params, form, call).table()
+        return _Reading(csv, folder, params, form, call, most_rows).table()
     except UnicodeDecodeError as error:
         if form.encoding != "utf-8":
             raise Refused(f"The file is not readable as {form.encoding.upper()} text: save it as UTF-8.") from error
         # Only its beginning was plain ASCII.
-        return _Reading(csv, folder, params, sniff_format(csv, wanted, "cp1252"), call).table()
+        return _Reading(csv, folder, params, sniff_format(csv, wanted, "cp1252"), call, most_rows).table()
 
 
 class _Reading:
     """The one pass over the file, and what follows over the float32 file it writes."""
 
-    def __init__(self, csv: Path, folder: Path, params: dict[str, Any], form: CsvFormat, call: Call) -> None:
+    def __init__(
+        self, csv: Path, folder: Path, params: dict[str, Any], form: CsvFormat, call: Call, most_rows: int
+    ) -> None:
         self._csv, self._params, self._format, self._call = csv, params, form, call
+        self._most_rows = most_rows
         self._x_path = folder / "x.f32"
         self._size = csv.stat().st_size
         self._stages = Stages(call)
@@ -99,7 +103,7 @@ class _Reading:
         self._y: list[Values] = []
         self._dirty: list[DirtyCell] = []
         self._ragged: list[RaggedRow] = []
-        self._ragged_count = self._empty_rows = self._without_target = 0
+        self._ragged_count = self._empty_rows = self._without_target = self._rows_met = 0
 
     def table(self) -> Table:
         reader = CsvReader(self._csv, self._format)
@@ -136,6 +140,9 @@ class _Reading:
         return Column(name.strip(), self._format.positions[name.strip()], self._format.decimal)
 
     def _take_findings(self, block: Block) -> None:
+        self._rows_met += len(block.table)
+        if problem := rows_problem(self._rows_met, self._most_rows):
+            raise Refused(problem)
         self._empty_rows += block.empty_rows
         self._ragged_count += len(block.ragged)
         self._ragged += block.ragged[: _MOST_REPORTED - len(self._ragged)]

@@ -10,18 +10,21 @@ from core.base.api import Routes
 from core.base.blobs import write_blob
 from core.base.clients import Storage, storage
 from core.base.clock import newest_first_id, now, timestamp
-from core.base.errors import WrongState
+from core.base.errors import BadRequest, WrongState
 from core.base.forms import parse_form
 from core.base.http import Request, Response
+from core.graphs.compile import compiler
+from core.graphs.graph import Graph
 from core.graphs.store import GraphStore
 from core.jobs.job import Job
 from core.jobs.start import DurableOrchestrations
 from core.jobs.states import Status
 from core.jobs.store import JobStore
+from core.keras_worker.limits import network_problem
 from core.keras_worker.shared import shared_pool, warm_in_background
 from core.training.graph_copy import write_graph
 from core.training.parameters import parse_parameters
-from core.uploads.arrival import dataset_arrived, dataset_name
+from core.uploads.arrival import dataset_arrived, dataset_name, start_if_room
 from core.uploads.landing import check_header
 from core.uploads.sas import UPLOAD_HEADERS, upload_url
 
@@ -50,7 +53,7 @@ async def train_with_form(request: Request) -> Response:
     job = await _create_job(clients, request, form.fields, dataset)
     await write_blob(clients.uploads, job.dataset_path, dataset, "text/csv")
     # The upload's event leads to the same start; whichever comes first, the job runs once.
-    job = await dataset_arrived(clients, DurableOrchestrations(request.durable), job)
+    job = await start_if_room(clients, DurableOrchestrations(request.durable), job)
     return Response.json(await JobStore(clients).view(job), 202, {"Location": _location(job)})
 
 
@@ -114,11 +117,21 @@ async def _create_job(clients: Storage, request: Request, values: dict[str, Any]
         dataset_path=dataset_name(request.user.key, job_id),
         threads=shared_pool().options.threads,
     )
+    store = JobStore(clients)
+    await store.check_room(job)
+    await _check_size(graph, clients.settings.max_parameters)
     # The upload takes a moment; so does importing Keras.
     warm_in_background("tensorflow")
     # A crash before the row is written leaves a copy of the graph that nothing refers to.
     await write_graph(clients, job, graph.checked)
-    return await JobStore(clients).create(job)
+    return await store.create(job)
+
+
+async def _check_size(graph: Graph, most: int) -> None:
+    """Raises BadRequest for a network with more than `most` parameters."""
+    count = await compiler().parameter_count([*graph.nodes], [*graph.edges])
+    if problem := network_problem(count, most):
+        raise BadRequest({"nodes": [problem]})
 
 
 def _location(job: Job) -> str:

@@ -114,14 +114,14 @@ def _unset(value: Any) -> bool:
 
 def _check_limits(parameters: TrainingParameters, settings: Settings, problems: dict[str, list[str]]) -> None:
     limits = {
-        "epochs": (parameters.epochs, settings.max_epochs),
-        "batch_size": (parameters.batch_size, settings.max_batch_size),
-        "validation_batch_size": (parameters.validation_batch_size or 1, settings.max_batch_size),
-        "x_columns": (len(parameters.x_columns), settings.max_columns),
+        "epochs": (parameters.epochs, settings.max_epochs, "MAX_EPOCHS"),
+        "batch_size": (parameters.batch_size, settings.max_batch_size, "MAX_BATCH_SIZE"),
+        "validation_batch_size": (parameters.validation_batch_size or 1, settings.max_batch_size, "MAX_BATCH_SIZE"),
+        "x_columns": (len(parameters.x_columns), settings.max_columns, "MAX_COLUMNS"),
     }
-    for name, (value, limit) in limits.items():
+    for name, (value, limit, setting) in limits.items():
         if value > limit:
-            problems[name] = [f"At most {limit:,} are allowed here; {value:,} were asked for."]
+            problems[name] = [f"Ask for at most {limit:,} ({setting}); {value:,} were asked for."]
     if parameters.validation_split + parameters.test_split >= 1:
         text = "validation_split and test_split together must leave rows to train on: keep their sum below 1."
         problems["validation_split"] = problems["test_split"] = [text]

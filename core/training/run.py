@@ -11,11 +11,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from core.base.blobs import delete_blob, upload_file
 from core.base.clients import Storage
-from core.base.clock import new_id
+from core.base.clock import new_id, now, timestamp
+from core.base.errors import BadRequest
 from core.jobs.job import Job
 from core.jobs.states import Status
 from core.jobs.store import JobStore
@@ -94,7 +96,9 @@ class Run:
             if job.ended:
                 return None
             # The canvas reads `live` only; the stage stands beside it for whoever wants to know.
-            return replace(job, status=Status.RUNNING, runner=self._runner, live={**job.live, "stage": stage})
+            live = {**job.live, "stage": stage}
+            started = job.started_at or timestamp(now())
+            return replace(job, status=Status.RUNNING, runner=self._runner, live=live, started_at=started)
 
         job = await self._store.change(self._owner, self._job_id, taken)
         async with self._work.lock():
@@ -124,11 +128,15 @@ class Run:
 
     async def _prepared(self, child: Child, job: Job, progress: Progress) -> dict[str, Any] | None:
         """What the child says of the dataset; None if the row said to stop."""
+        left = self._seconds_left(job)
         await fetch_dataset(self._storage, job, self._work)
-        arguments = {"csv": str(self._work.dataset), **await self._arguments(job)}
-        return await _call(child, "prepare", arguments, progress, patience=0)
+        chosen = self._storage.settings
+        limits = {"rows": chosen.max_rows, "parameters": chosen.max_parameters}
+        arguments = {"csv": str(self._work.dataset), "limits": limits, **await self._arguments(job)}
+        return await _call(child, "prepare", arguments, progress, patience=0, limit=left)
 
     async def _slice(self, job: Job) -> Step:
+        seconds = min(self._storage.settings.training_slice_seconds, self._seconds_left(job))
         progress = Progress(self._store, job)
         checkpoints = Checkpoints(self._storage, job, self._work)
         known = await self._store.result(job)
@@ -136,7 +144,6 @@ class Run:
             if not self._work.prepared and await self._prepared(child, job, progress) is None:
                 return await self._stop(job, progress.verdict)
             await checkpoints.restore()
-            seconds = self._storage.settings.training_slice_seconds
             uploads = asyncio.create_task(checkpoints.upload_regularly())
             try:
                 trained = await _call(
@@ -190,6 +197,17 @@ class Run:
         if job.ended:
             return await self._close(job)
         return await self._stop(job, verdict_on(job, self._runner))
+
+    def _seconds_left(self, job: Job) -> float:
+        """How long the training may still go on. Raises BadRequest if no longer."""
+        most = self._storage.settings.max_training_seconds
+        left = most - (now() - datetime.fromisoformat(job.started_at)).total_seconds()
+        if left <= 0:
+            raise BadRequest(
+                f"it was not done within the {most:,} seconds that a training may take (MAX_TRAINING_SECONDS); its"
+                " history so far is kept. Train fewer epochs, on fewer rows, or a smaller network."
+            )
+        return left
 
     async def _arguments(self, job: Job) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from core.base.blobs import delete_blob
 from core.base.clients import Storage
-from core.base.errors import NotFound
+from core.base.errors import NotFound, TooMany
 from core.jobs.job import Job
 from core.jobs.start import Orchestrations, start_once
 from core.jobs.states import Status
@@ -24,7 +24,8 @@ def dataset_name(owner: str, job_id: str) -> str:
 async def dataset_arrived(storage: Storage, orchestrations: Orchestrations, job: Job) -> Job:
     """Start the job if its dataset is there and may be used; the job as it stands then.
 
-    A dataset that may not be used fails the job and is deleted. Raises NothingUploaded.
+    A dataset that may not be used fails the job and is deleted. Raises NothingUploaded, and TooMany where the
+    owner runs as many trainings as allowed: then the job stays queued.
     """
     if job.status is not Status.QUEUED:
         return job
@@ -38,6 +39,14 @@ async def dataset_arrived(storage: Storage, orchestrations: Orchestrations, job:
         await delete_blob(storage.uploads, job.dataset_path)
         return failed
     return await start_once(store, orchestrations, job, dataset)
+
+
+async def start_if_room(storage: Storage, orchestrations: Orchestrations, job: Job) -> Job:
+    """As `dataset_arrived`, for those who call again later: no room is no error, the job just stays queued."""
+    try:
+        return await dataset_arrived(storage, orchestrations, job)
+    except TooMany:
+        return job
 
 
 def _failed(job: Job, error: str) -> Job | None:
@@ -54,4 +63,4 @@ async def on_upload(storage: Storage, orchestrations: Orchestrations, owner: str
     if job.ended and not job.claim:
         await delete_blob(storage.uploads, job.dataset_path)
         return
-    await dataset_arrived(storage, orchestrations, job)
+    await start_if_room(storage, orchestrations, job)

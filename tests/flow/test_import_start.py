@@ -22,12 +22,12 @@ from core.base.errors import AppError, Conflict, NoRoom, TooMany
 from core.graphs.store import GraphStore
 from core.importing.arrival import model_arrived, on_model, upload_name
 from core.importing.job import ImportJob
-from core.importing.quota import Held
 from core.importing.reader import ModelReader
 from core.importing.run import ImportRun
 from core.importing.states import ENDED, TRANSITIONS, ImportStatus
 from core.importing.store import ImportStore
 from core.jobs import start as starting
+from core.jobs.quota import Held
 from core.jobs.start import Startable
 from core.keras_worker.pool import ChildPool, PoolOptions
 from tests.harness import Storage
@@ -86,7 +86,7 @@ async def test_fifty_starts_at_once_start_one_import(clients: Clients) -> None:
     answers = await asyncio.gather(*(model_arrived(clients, orchestrations, job) for _ in range(50)))
     assert orchestrations.started == [job.id]
     assert {answer.upload_size for answer in answers} == {len(MODEL)}
-    assert await ImportStore(clients).held("owner") == Held(1, len(MODEL))
+    assert await ImportStore(clients).held("owner") == Held(jobs=1, bytes=len(MODEL))
 
 
 async def test_a_claim_of_an_import_that_led_nowhere_is_taken_over(
@@ -122,7 +122,7 @@ async def test_an_activity_that_runs_twice_at_once_ends_the_import_once(clients:
     assert await ImportRun(clients, reader, "owner", job.id).read() == "succeeded"
     assert await ImportStore(clients).get("owner", job.id) == ended
     assert [graph.id for graph in await GraphStore(clients).list("owner")] == [job.id]
-    assert await ImportStore(clients).held("owner") == Held(0, 0)
+    assert await ImportStore(clients).held("owner") == Held(jobs=0, bytes=0)
     assert not list((clients.settings.work_dir / "imports").iterdir())
 
 
@@ -147,7 +147,7 @@ async def test_fifty_creations_at_once_never_pass_the_quota(clients: Clients) ->
     answers = await asyncio.gather(*(store.create(new_job()) for _ in range(50)), return_exceptions=True)
     assert sum(isinstance(answer, ImportJob) for answer in answers) == 3
     assert sum(isinstance(answer, TooMany) for answer in answers) == 47
-    assert len(await store.list("owner")) == 3 and await store.held("owner") == Held(3, 0)
+    assert len(await store.list("owner")) == 3 and await store.held("owner") == Held(jobs=3, bytes=0)
 
 
 async def test_fifty_creations_at_once_never_pass_the_limit_of_bytes(clients: Clients) -> None:
@@ -156,7 +156,7 @@ async def test_fifty_creations_at_once_never_pass_the_limit_of_bytes(clients: Cl
     creations = (store.create(new_job(upload_size=300_000)) for _ in range(50))
     answers = await asyncio.gather(*creations, return_exceptions=True)
     assert sum(isinstance(answer, ImportJob) for answer in answers) == 3
-    assert await store.held("owner") == Held(3, 900_000)
+    assert await store.held("owner") == Held(jobs=3, bytes=900_000)
 
 
 async def test_whatever_happens_at_once_the_quota_says_what_the_jobs_say(clients: Clients) -> None:
@@ -171,7 +171,7 @@ async def test_whatever_happens_at_once_the_quota_says_what_the_jobs_say(clients
         except TooMany:
             return
         await store.change("owner", job.id, lambda it: replace(it, upload_size=500))
-        assert (await store.held("owner")).jobs <= 3
+        assert (await store.held("owner"))["jobs"] <= 3
         ends = [ImportStatus.CANCELLED, ImportStatus.FAILED]
         await asyncio.gather(
             *(store.change("owner", job.id, lambda it, end=end: replace(it, status=end)) for end in ends),
@@ -180,7 +180,7 @@ async def test_whatever_happens_at_once_the_quota_says_what_the_jobs_say(clients
 
     await asyncio.gather(*(life() for _ in range(60)))
     assert all(job.ended for job in await store.list("owner"))
-    assert await store.held("owner") == Held(0, 0)
+    assert await store.held("owner") == Held(jobs=0, bytes=0)
 
 
 async def test_an_answer_that_was_lost_takes_one_place(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +202,7 @@ async def test_an_answer_that_was_lost_takes_one_place(clients: Clients, monkeyp
     monkeypatch.setattr(store, "_table", table)
     job = await store.create(new_job())
     assert (await store.get("owner", job.id)).id == job.id
-    assert await store.held("owner") == Held(1, 0)
+    assert await store.held("owner") == Held(jobs=1, bytes=0)
 
 
 async def test_an_upload_that_never_came_gives_its_place_back(clients: Clients) -> None:

@@ -111,7 +111,7 @@ def test_a_queued_import_is_cancelled_once_and_another_not(shared_backend: Backe
 
 
 def test_create_graph_makes_one_graph_however_often_it_is_asked(shared_backend: Backend) -> None:
-    client = shared_backend.client("grace")
+    client = shared_backend.client("maker")
     job = ended(client, send(client).json()["id"])
     path = f"{JOBS}{job['id']}/create-graph/"
     with ThreadPoolExecutor(8) as threads:

@@ -69,10 +69,11 @@ def test_numbers_are_finite(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("epochs", 501), ("batch_size", 1001), ("x_columns", ["a", "b", "c", "d"])]
+    ("field", "value", "setting"),
+    [("epochs", 501, "EPOCHS"), ("batch_size", 1001, "BATCH_SIZE"), ("x_columns", ["a", "b", "c", "d"], "COLUMNS")],
 )
-def test_limits_of_the_settings_hold_and_are_named(field: str, value: Any) -> None:
-    assert "At most" in problems(**{field: value})[field][0]
+def test_limits_of_the_settings_hold_and_are_named(field: str, value: Any, setting: str) -> None:
+    assert f"(MAX_{setting})" in problems(**{field: value})[field][0]
 
 
 def test_a_feature_named_twice_is_refused() -> None:

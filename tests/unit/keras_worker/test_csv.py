@@ -13,7 +13,7 @@ import pytest_asyncio
 from core.keras_worker.child import Child
 from core.keras_worker.errors import Refused
 from core.keras_worker.pool import ChildPool
-from tests.unit.keras_worker.trainings import DEFAULTS, THREADS, mlp
+from tests.unit.keras_worker.trainings import DEFAULTS, NO_LIMITS, THREADS, mlp
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,11 +41,17 @@ async def child(pool: ChildPool) -> AsyncIterator[Child]:
 
 @pytest.fixture
 def prepare(child: Child, tmp_path: Path) -> Prepare:
-    async def prepare(content: str | bytes, graph: dict[str, Any] | None = None, **changes: Any) -> Prepared:
+    async def prepare(
+        content: str | bytes,
+        graph: dict[str, Any] | None = None,
+        limits: dict[str, int] = NO_LIMITS,
+        **changes: Any,
+    ) -> Prepared:
         csv = tmp_path / "source.csv"
         csv.write_bytes(content.encode() if isinstance(content, str) else content)
         params = DEFAULTS | {"x_columns": ["a", "b"], "y_column": "y", "test_split": 0.0, "validation_split": 0.0}
         arguments = {"csv": str(csv), "work": str(tmp_path), "threads": THREADS, "params": params | changes}
+        arguments["limits"] = limits
         return Prepared(tmp_path, await child.call("prepare", arguments | {"graph": graph or mlp(2)}))
 
     return prepare
@@ -257,3 +263,15 @@ async def test_a_full_disk_is_told_in_a_sentence_without_a_path(prepare: Prepare
     with pytest.raises(Refused, match="The temporary disk of this instance is full") as refused:
         await prepare(PLAIN)
     assert str(tmp_path) not in str(refused.value)
+
+
+async def test_a_file_of_more_rows_than_allowed_is_refused_and_one_of_as_many_is_not(prepare: Prepare) -> None:
+    content = "a,b,y\n" + "1,2,3\n" * 5
+    assert (await prepare(content, limits=NO_LIMITS | {"rows": 5})).rows == 5
+    with pytest.raises(Refused, match=r"more than 4 rows.*MAX_ROWS"):
+        await prepare(content + "1,2,3\n", limits=NO_LIMITS | {"rows": 4})
+
+
+async def test_a_network_of_more_parameters_than_allowed_is_refused_before_the_file_is_read(prepare: Prepare) -> None:
+    with pytest.raises(Refused, match=r"parameters; at most 5 .*MAX_PARAMETERS"):
+        await prepare("a,b,y\n1,no number,3\n", limits=NO_LIMITS | {"parameters": 5})

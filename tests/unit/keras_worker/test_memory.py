@@ -11,7 +11,7 @@ import pytest
 
 from core.keras_worker.child import Child
 from core.keras_worker.pool import ChildPool
-from tests.unit.keras_worker.trainings import DEFAULTS, SEED, THREADS, mlp
+from tests.unit.keras_worker.trainings import DEFAULTS, NO_LIMITS, SEED, THREADS, mlp
 
 FEATURES = 20
 GIGABYTE = 1_000_000_000
@@ -49,6 +49,7 @@ async def test_a_gigabyte_of_csv_trains_in_less_than_a_gigabyte_of_anonymous_mem
         "params": DEFAULTS | changes,
         "threads": THREADS,
         "seed": SEED,
+        "limits": NO_LIMITS,
     }
     peak: list[int] = []
     async with pool.child("tensorflow") as child:

@@ -15,6 +15,7 @@ from core.keras_worker.child import Child, OnEvent
 
 SEED = 7
 THREADS = 2
+NO_LIMITS = {"rows": 10**12, "parameters": 10**12}
 DEFAULTS: dict[str, Any] = {
     "optimizer": "adam",
     "loss": "mse",
@@ -235,6 +236,7 @@ class Job:
             "params": self.sample.params,
             "threads": THREADS,
             "seed": SEED,
+            "limits": NO_LIMITS,
         }
 
     async def prepare(self, child: Child, **more: Any) -> dict[str, Any]:
