@@ -11,12 +11,14 @@ from core.graphs.snapshot_api import routes as snapshots
 from core.importing.api import routes as importing
 from core.importing.flow import blueprint as import_flow
 from core.importing.triggers import blueprint as import_triggers
+from core.openapi.api import documents
 from core.serving.api import routes as serving
 from core.training.api import routes as training
 from core.training.flow import blueprint as training_flow
 from core.uploads.triggers import blueprint as upload_triggers
 
-ROUTES = [health, catalog, graphs, presets, snapshots, importing, training, serving, fallback]
+CAPABILITIES = [health, catalog, graphs, presets, snapshots, importing, training, serving]
+ROUTES = [*CAPABILITIES, documents(CAPABILITIES), fallback]
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for routes in ROUTES:

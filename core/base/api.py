@@ -18,6 +18,7 @@ import azure.functions as func
 from azure.core.exceptions import AzureError
 
 from core.base.auth import authenticate
+from core.base.description import Description
 from core.base.errors import (
     AppError,
     Forbidden,
@@ -41,11 +42,16 @@ EXPOSED = ("Location", "Content-Disposition", "ETag", "Retry-After", "X-Trace-Id
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path; the method `ANY` is all that have no operation of their own."""
+    """One method of one path; the method `ANY` is all that have no operation of their own.
+
+    `anonymous` needs no token, `admin` one of an administrator, `durable` gets the client that starts
+    orchestrations. Whatever a client may call has a description.
+    """
 
     path: str
     method: str
     handler: Handler
+    description: Description | None
     anonymous: bool
     admin: bool
     durable: bool
@@ -57,26 +63,37 @@ class Routes:
     def __init__(self) -> None:
         self.operations: list[Operation] = []
 
-    def get(self, path: str, **options: bool) -> Callable[[Handler], Handler]:
-        return self._route("GET", path, **options)
+    def get(self, path: str, description: Description, **options: bool) -> Callable[[Handler], Handler]:
+        return self._route("GET", path, description, **options)
 
-    def post(self, path: str, **options: bool) -> Callable[[Handler], Handler]:
-        return self._route("POST", path, **options)
+    def post(self, path: str, description: Description, **options: bool) -> Callable[[Handler], Handler]:
+        return self._route("POST", path, description, **options)
 
-    def put(self, path: str, **options: bool) -> Callable[[Handler], Handler]:
-        return self._route("PUT", path, **options)
+    def put(self, path: str, description: Description, **options: bool) -> Callable[[Handler], Handler]:
+        return self._route("PUT", path, description, **options)
 
-    def patch(self, path: str, **options: bool) -> Callable[[Handler], Handler]:
-        return self._route("PATCH", path, **options)
+    def patch(self, path: str, description: Description, **options: bool) -> Callable[[Handler], Handler]:
+        return self._route("PATCH", path, description, **options)
 
-    def delete(self, path: str, **options: bool) -> Callable[[Handler], Handler]:
-        return self._route("DELETE", path, **options)
+    def delete(self, path: str, description: Description, **options: bool) -> Callable[[Handler], Handler]:
+        return self._route("DELETE", path, description, **options)
+
+    def unknown(self, handler: Handler) -> Handler:
+        """What answers at every path that has no function, whatever the method."""
+        return self._route(ANY, "{*path}", None, anonymous=True)(handler)
 
     def _route(
-        self, method: str, path: str, *, anonymous: bool = False, admin: bool = False, durable: bool = False
+        self,
+        method: str,
+        path: str,
+        description: Description | None,
+        *,
+        anonymous: bool = False,
+        admin: bool = False,
+        durable: bool = False,
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            self.operations.append(Operation(path, method, handler, anonymous, admin, durable))
+            self.operations.append(Operation(path, method, handler, description, anonymous, admin, durable))
             return handler
 
         return register
@@ -205,8 +222,6 @@ def _encode(response: Response, method: str, trace_id: str) -> func.HttpResponse
 fallback = Routes()
 
 
-async def _not_found(request: Request) -> Response:
-    raise NotFound("There is nothing at this address; see the README for the paths of this API.")
-
-
-fallback._route(ANY, "{*path}", anonymous=True)(_not_found)  # pyright: ignore[reportPrivateUsage]
+@fallback.unknown
+async def no_such_path(request: Request) -> Response:
+    raise NotFound("There is nothing at this address; /api/docs lists the paths of this API.")

@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
 from azure.core.exceptions import AzureError
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from core.base.api import Routes
 from core.base.clients import storage
+from core.base.description import Answer, Description
 from core.base.errors import AppError
 from core.base.http import Request, Response
 from core.base.settings import settings
 
 routes = Routes()
+
+
+class Health(TypedDict):
+    """Whether the app can do its work."""
+
+    ok: bool
+    db: Annotated[bool, Field(description="Whether Blob and Table Storage can be reached.")]
+    reasons: Annotated[list[str], Field(description="What it lacks, in sentences.")]
+
+
+READ_HEALTH = Description(
+    "Service",
+    "Read the app's health",
+    {
+        200: Answer.json("All is well.", Health, {"ok": True, "db": True, "reasons": []}),
+        503: Answer.json(
+            "The app cannot do its work.",
+            Health,
+            {
+                "ok": False,
+                "db": True,
+                "reasons": ["The signing key ASPNET_JWT_KEY is not set, so every token is refused."],
+            },
+        ),
+    },
+)
 _PATIENCE_SECONDS = 2.0
 
 
-@routes.get("health", anonymous=True)
+@routes.get("health", READ_HEALTH, anonymous=True)
 async def read_health(request: Request) -> Response:
     reasons: list[str] = []
     if not settings().aspnet_jwt_key.get_secret_value():

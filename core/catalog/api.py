@@ -8,10 +8,12 @@ from typing import Any
 from core.base.api import Routes
 from core.base.errors import NotFound
 from core.base.http import Request, Response
+from core.base.page import Page
 from core.catalog.catalog import Catalog, catalog, replace_catalog
+from core.catalog.contract import contract_of
 from core.catalog.generate import introspect, tensorflow_version
 from core.catalog.manifest import KINDS, build_manifest
-from core.catalog.pages import Page, list_page, specs
+from core.catalog.pages import list_page, specs
 
 routes = Routes()
 
@@ -26,20 +28,11 @@ def _page(kind: str) -> Page:
     return _pages[key]
 
 
-def _answer(page: Page, request: Request) -> Response:
-    headers = {"ETag": page.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    if page.etag in [tag.strip().removeprefix("W/") for tag in request.header("if-none-match").split(",")]:
-        return Response(304, headers=headers)
-    if "gzip" in request.header("accept-encoding"):
-        return Response(200, page.compressed, {**headers, "Content-Encoding": "gzip"})
-    return Response(200, page.body, headers)
-
-
 def _register(kind: str) -> None:
     """The paths of one kind; each is a path of its own, so that the host's router tells them apart."""
 
     async def read_list(request: Request) -> Response:
-        return _answer(_page(kind), request)
+        return _page(kind).answer(request)
 
     async def read_specs(request: Request) -> Response:
         return Response.json(specs(catalog(), kind))
@@ -63,11 +56,12 @@ def _register(kind: str) -> None:
         return Response.json({"ok": True, "message": f"{_count(catalog(), kind)} read from Keras; {changed}."})
 
     base = f"api/network/{kind}"
-    routes.get(base, anonymous=True)(read_list)
-    routes.get(f"{base}/specs", anonymous=True)(read_specs)
-    routes.get(f"{base}/refresh-manifest", admin=True)(refresh)
-    routes.get(f"{base}/regenerate-manifest", admin=True)(regenerate)
-    routes.get(f"{base}/{{name}}", anonymous=True)(read_entry)
+    told = contract_of(kind)
+    routes.get(base, told.read_list, anonymous=True)(read_list)
+    routes.get(f"{base}/specs", told.read_specs, anonymous=True)(read_specs)
+    routes.get(f"{base}/refresh-manifest", told.refresh, admin=True)(refresh)
+    routes.get(f"{base}/regenerate-manifest", told.regenerate, admin=True)(regenerate)
+    routes.get(f"{base}/{{name}}", told.read_entry, anonymous=True)(read_entry)
 
 
 def _count(current: Catalog, kind: str) -> str:

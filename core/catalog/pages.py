@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 from core.base.http import dump_json
+from core.base.page import Page
 from core.catalog.catalog import Catalog
 
 _SHOWN = {
@@ -26,15 +24,6 @@ _COUNTS = {
 }
 
 
-@dataclass(frozen=True)
-class Page:
-    """One answer, ready to send."""
-
-    body: bytes
-    compressed: bytes
-    etag: str
-
-
 def list_view(catalog: Catalog, kind: str) -> dict[str, Any]:
     """`{"tensorflow_version", "<kind>_count", "<kind>": […]}`; layers say `keras_version` as well."""
     entries = [{key: entry[key] for key in _SHOWN[kind]} for entry in catalog.entries(kind)]
@@ -45,9 +34,7 @@ def list_view(catalog: Catalog, kind: str) -> dict[str, Any]:
 
 
 def list_page(catalog: Catalog, kind: str) -> Page:
-    body = dump_json(list_view(catalog, kind))
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    return Page(body, gzip.compress(body, mtime=0), etag)
+    return Page.of(dump_json(list_view(catalog, kind)))
 
 
 def specs(catalog: Catalog, kind: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from core.base.clock import new_id, now, timestamp
 from core.base.errors import BadRequest
 from core.base.http import Request, Response
 from core.base.json_body import check_depth
+from core.graphs import contract
 from core.graphs.body import read_graph_body
 from core.graphs.compile import compiler
 from core.graphs.graph import Graph
@@ -24,7 +25,7 @@ from core.graphs.store import GraphStore
 routes = Routes()
 
 
-@routes.get("api/network/graphs")
+@routes.get("api/network/graphs", contract.LIST)
 async def list_graphs(request: Request) -> Response:
     """Also a sign that somebody opened the canvas, and will soon compile."""
     compiler().prepare()
@@ -32,30 +33,30 @@ async def list_graphs(request: Request) -> Response:
     return Response.json([graph.view() for graph in graphs])
 
 
-@routes.post("api/network/graphs")
+@routes.post("api/network/graphs", contract.CREATE)
 async def create_graph(request: Request) -> Response:
     graph = new_graph(request.user.key, read_graph_body(request))
     await GraphStore(storage()).create(graph)
     return Response.json(graph.view(), 201, {"Location": f"/api/network/graphs/{graph.id}/"})
 
 
-@routes.get("api/network/graphs/{graph_id}")
+@routes.get("api/network/graphs/{graph_id}", contract.READ)
 async def read_graph(request: Request) -> Response:
     graph, etag = await GraphStore(storage()).get_with_etag(request.user.key, request.id("graph_id"))
     return Response.json(graph.view(), headers={"ETag": etag})
 
 
-@routes.put("api/network/graphs/{graph_id}")
+@routes.put("api/network/graphs/{graph_id}", contract.REPLACE)
 async def replace_graph(request: Request) -> Response:
     return await _change(request, whole=True)
 
 
-@routes.patch("api/network/graphs/{graph_id}")
+@routes.patch("api/network/graphs/{graph_id}", contract.CHANGE)
 async def patch_graph(request: Request) -> Response:
     return await _change(request, whole=False)
 
 
-@routes.delete("api/network/graphs/{graph_id}")
+@routes.delete("api/network/graphs/{graph_id}", contract.DELETE)
 async def delete_graph(request: Request) -> Response:
     """The graph, then its snapshots; a crash in between leaves snapshots that only lists show."""
     owner, graph_id = request.user.key, request.id("graph_id")
@@ -64,7 +65,7 @@ async def delete_graph(request: Request) -> Response:
     return Response.empty()
 
 
-@routes.post("api/network/graphs/compile")
+@routes.post("api/network/graphs/compile", contract.COMPILE_DRAWING)
 async def compile_drawing(request: Request) -> Response:
     def read() -> tuple[Any, Any]:
         drawing = read_graph_body(request)
@@ -73,26 +74,26 @@ async def compile_drawing(request: Request) -> Response:
     return Response.json(await compiler().compile_request(request.body, read))
 
 
-@routes.get("api/network/graphs/{graph_id}/compile")
+@routes.get("api/network/graphs/{graph_id}/compile", contract.COMPILE)
 async def compile_graph(request: Request) -> Response:
     graph = await GraphStore(storage()).get(request.user.key, request.id("graph_id"))
     return Response.json(await compiler().compile([*graph.nodes], [*graph.edges]))
 
 
-@routes.post("api/network/graphs/export-script")
+@routes.post("api/network/graphs/export-script", contract.EXPORT_DRAWING)
 async def export_drawing(request: Request) -> Response:
     sent = read_graph_body(request)
     name = sent.get("name")
     return await _script(sent.get("nodes"), sent.get("edges"), name if isinstance(name, str) else "")
 
 
-@routes.get("api/network/graphs/{graph_id}/export-script")
+@routes.get("api/network/graphs/{graph_id}/export-script", contract.EXPORT)
 async def export_graph(request: Request) -> Response:
     graph = await GraphStore(storage()).get(request.user.key, request.id("graph_id"))
     return await _script([*graph.nodes], [*graph.edges], graph.name)
 
 
-@routes.post("api/network/graphs/import-keras-json")
+@routes.post("api/network/graphs/import-keras-json", contract.IMPORT_KERAS_JSON)
 async def import_keras_json(request: Request) -> Response:
     """`{"model_json": text, "name"?}`, or a model's JSON itself."""
     sent = read_graph_body(request)

@@ -11,6 +11,7 @@ from core.base.clients import storage
 from core.base.clock import now, timestamp
 from core.base.errors import BadRequest, NotFound
 from core.base.http import Request, Response
+from core.graphs import snapshot_contract as contract
 from core.graphs.body import read_graph_body
 from core.graphs.graph import Graph
 from core.graphs.snapshot_store import SnapshotStore
@@ -22,14 +23,14 @@ _LONGEST_LABEL = 200
 _DRAWING = ("nodes", "edges", "metadata", "task", "description")
 
 
-@routes.get("api/network/snapshots")
+@routes.get("api/network/snapshots", contract.LIST)
 async def list_snapshots(request: Request) -> Response:
     """`?graph=<id>` leaves those of one graph."""
     snapshots = await SnapshotStore(storage()).list(request.user.key, request.query.get("graph", ""))
     return Response.json([snapshot.view() for snapshot in snapshots])
 
 
-@routes.post("api/network/snapshots")
+@routes.post("api/network/snapshots", contract.CREATE)
 async def create_snapshot(request: Request) -> Response:
     """Without a payload it is the graph as it is stored now."""
     sent = read_graph_body(request)
@@ -41,13 +42,13 @@ async def create_snapshot(request: Request) -> Response:
     return Response.json(snapshot.view(), 201, {"Location": f"/api/network/snapshots/{snapshot.id}/"})
 
 
-@routes.get("api/network/snapshots/{snapshot_id}")
+@routes.get("api/network/snapshots/{snapshot_id}", contract.READ)
 async def read_snapshot(request: Request) -> Response:
     snapshot = await SnapshotStore(storage()).get(request.user.key, request.id("snapshot_id"))
     return Response.json(snapshot.view())
 
 
-@routes.put("api/network/snapshots/{snapshot_id}")
+@routes.put("api/network/snapshots/{snapshot_id}", contract.REPLACE)
 async def replace_snapshot(request: Request) -> Response:
     sent = read_graph_body(request)
     if "payload" not in sent:
@@ -55,18 +56,18 @@ async def replace_snapshot(request: Request) -> Response:
     return await _change(request, {"label": "", **sent})
 
 
-@routes.patch("api/network/snapshots/{snapshot_id}")
+@routes.patch("api/network/snapshots/{snapshot_id}", contract.CHANGE)
 async def patch_snapshot(request: Request) -> Response:
     return await _change(request, read_graph_body(request))
 
 
-@routes.delete("api/network/snapshots/{snapshot_id}")
+@routes.delete("api/network/snapshots/{snapshot_id}", contract.DELETE)
 async def delete_snapshot(request: Request) -> Response:
     await SnapshotStore(storage()).delete(request.user.key, request.id("snapshot_id"))
     return Response.empty()
 
 
-@routes.post("api/network/snapshots/{snapshot_id}/restore")
+@routes.post("api/network/snapshots/{snapshot_id}/restore", contract.RESTORE)
 async def restore_snapshot(request: Request) -> Response:
     """The graph, drawn again as the snapshot has it; its name and id stay."""
     owner = request.user.key

@@ -15,7 +15,9 @@ from core.base.errors import BadRequest, WrongState
 from core.base.forms import parse_form
 from core.base.http import Request, Response
 from core.graphs.api import new_graph
+from core.graphs.contract import IMPORT_MODEL
 from core.graphs.store import GraphStore
+from core.importing import contract
 from core.importing.arrival import model_arrived, stored_name, upload_name
 from core.importing.graph import made_graph, make_graph
 from core.importing.job import ImportJob
@@ -35,7 +37,7 @@ _LONGEST_NAME = 120
 _READS_AT_ONCE = 8
 
 
-@routes.post("api/network/graphs/import-model")
+@routes.post("api/network/graphs/import-model", IMPORT_MODEL)
 async def import_model_file(request: Request) -> Response:
     """The graph in a small file, at once: shown, or with `create` stored."""
     form = parse_form(request)
@@ -52,7 +54,7 @@ async def import_model_file(request: Request) -> Response:
     return Response.json(graph.view(), 201, {"Location": f"/api/network/graphs/{graph.id}/"})
 
 
-@routes.post("api/network/import-jobs", durable=True)
+@routes.post("api/network/import-jobs", contract.IMPORT, durable=True)
 async def import_form(request: Request) -> Response:
     form = parse_form(request)
     clients = storage()
@@ -66,7 +68,7 @@ async def import_form(request: Request) -> Response:
     return Response.json(await _view(clients, job), 202, {"Location": _location(job)})
 
 
-@routes.post("api/network/import-jobs/presign-upload")
+@routes.post("api/network/import-jobs/presign-upload", contract.PRESIGN)
 async def presign_import(request: Request) -> Response:
     sent = request.json_object()
     clients = storage()
@@ -85,7 +87,7 @@ async def presign_import(request: Request) -> Response:
     return Response.json(body, 201, {"Location": _location(job)})
 
 
-@routes.get("api/network/import-jobs")
+@routes.get("api/network/import-jobs", contract.LIST)
 async def list_imports(request: Request) -> Response:
     clients = storage()
     gate = asyncio.Semaphore(_READS_AT_ONCE)
@@ -98,14 +100,14 @@ async def list_imports(request: Request) -> Response:
     return Response.json(await asyncio.gather(*map(view, jobs)))
 
 
-@routes.get("api/network/import-jobs/{job_id}")
+@routes.get("api/network/import-jobs/{job_id}", contract.READ)
 async def read_import_job(request: Request) -> Response:
     clients = storage()
     job = await ImportStore(clients).get(request.user.key, request.id("job_id"))
     return Response.json(await _view(clients, job))
 
 
-@routes.post("api/network/import-jobs/{job_id}/start", durable=True)
+@routes.post("api/network/import-jobs/{job_id}/start", contract.START, durable=True)
 async def start_import(request: Request) -> Response:
     clients = storage()
     job = await ImportStore(clients).get(request.user.key, request.id("job_id"))
@@ -115,7 +117,7 @@ async def start_import(request: Request) -> Response:
     return Response.json(await _view(clients, job), 202, {"Location": _location(job)})
 
 
-@routes.post("api/network/import-jobs/{job_id}/cancel")
+@routes.post("api/network/import-jobs/{job_id}/cancel", contract.CANCEL)
 async def cancel_import(request: Request) -> Response:
     """Ends an import that has not begun; one that has is over in a moment anyway."""
     clients = storage()
@@ -134,7 +136,7 @@ async def cancel_import(request: Request) -> Response:
     return Response.json(await _view(clients, job), 202 if before is ImportStatus.QUEUED else 200)
 
 
-@routes.post("api/network/import-jobs/{job_id}/create-graph")
+@routes.post("api/network/import-jobs/{job_id}/create-graph", contract.CREATE_GRAPH)
 async def create_import_graph(request: Request) -> Response:
     clients = storage()
     store = ImportStore(clients)

@@ -13,6 +13,7 @@ from core.jobs.job import Job
 from core.jobs.states import Status
 from core.jobs.store import JobStore
 from core.keras_worker.shared import shared_pool
+from core.serving import contract
 from core.serving.artifacts import artifact_url
 from core.serving.predictor import predict
 from core.serving.rows import requested_rows, table_rows
@@ -20,14 +21,14 @@ from core.serving.rows import requested_rows, table_rows
 routes = Routes()
 
 
-@routes.get("api/network/training-jobs/{job_id}/artifact")
+@routes.get("api/network/training-jobs/{job_id}/artifact", contract.ARTIFACT)
 async def read_artifact(request: Request) -> Response:
     clients = storage()
     job = await _job(clients, request)
     return Response.json({"url": await artifact_url(clients, job, request.query.get("type") or "final")})
 
 
-@routes.post("api/network/training-jobs/{job_id}/predict")
+@routes.post("api/network/training-jobs/{job_id}/predict", contract.PREDICT)
 async def predict_rows(request: Request) -> Response:
     clients = storage()
     job = await _job(clients, request)

@@ -22,6 +22,7 @@ from core.jobs.states import Status
 from core.jobs.store import JobStore
 from core.keras_worker.limits import network_problem
 from core.keras_worker.shared import shared_pool, warm_in_background
+from core.training import contract
 from core.training.graph_copy import write_graph
 from core.training.parameters import parse_parameters
 from core.uploads.arrival import dataset_arrived, dataset_name, start_if_room
@@ -31,7 +32,7 @@ from core.uploads.sas import UPLOAD_HEADERS, upload_url
 routes = Routes()
 
 
-@routes.post("api/network/graphs/{graph_id}/presign-upload")
+@routes.post("api/network/graphs/{graph_id}/presign-upload", contract.PRESIGN)
 async def presign_upload(request: Request) -> Response:
     clients = storage()
     job = await _create_job(clients, request, request.json_object())
@@ -45,7 +46,7 @@ async def presign_upload(request: Request) -> Response:
     return Response.json(body, 201, {"Location": _location(job)})
 
 
-@routes.post("api/network/graphs/{graph_id}/train", durable=True)
+@routes.post("api/network/graphs/{graph_id}/train", contract.TRAIN, durable=True)
 async def train_with_form(request: Request) -> Response:
     clients = storage()
     form = parse_form(request)
@@ -57,21 +58,21 @@ async def train_with_form(request: Request) -> Response:
     return Response.json(await JobStore(clients).view(job), 202, {"Location": _location(job)})
 
 
-@routes.get("api/network/training-jobs")
+@routes.get("api/network/training-jobs", contract.LIST)
 async def list_jobs(request: Request) -> Response:
     store = JobStore(storage())
     jobs = await store.list(request.user.key)
     return Response.json(await asyncio.gather(*(store.view(job) for job in jobs)))
 
 
-@routes.get("api/network/training-jobs/{job_id}")
+@routes.get("api/network/training-jobs/{job_id}", contract.READ)
 async def read_job(request: Request) -> Response:
     store = JobStore(storage())
     job = await store.get(request.user.key, request.id("job_id"))
     return Response.json(await store.view(job))
 
 
-@routes.post("api/network/training-jobs/{job_id}/start", durable=True)
+@routes.post("api/network/training-jobs/{job_id}/start", contract.START, durable=True)
 async def start_job(request: Request) -> Response:
     clients = storage()
     store = JobStore(clients)
@@ -82,7 +83,7 @@ async def start_job(request: Request) -> Response:
     return Response.json(await store.view(job), 202, {"Location": _location(job)})
 
 
-@routes.post("api/network/training-jobs/{job_id}/cancel")
+@routes.post("api/network/training-jobs/{job_id}/cancel", contract.CANCEL)
 async def cancel_job(request: Request) -> Response:
     store = JobStore(storage())
     ended_before = False

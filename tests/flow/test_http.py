@@ -129,3 +129,16 @@ def test_paths_are_served_with_and_without_the_last_slash(shared_backend: Backen
     assert made.status_code == 201
     for path in (f"/api/network/graphs/{made.json()['id']}", f"/api/network/graphs/{made.json()['id']}/"):
         assert client.get(path, follow_redirects=True).json()["id"] == made.json()["id"]
+
+
+def test_the_document_and_its_page_are_open_to_all_and_cached_by_etag(shared_backend: Backend) -> None:
+    client = shared_backend.client(token="")
+    answer = client.get("/api/openapi.json")
+    assert answer.status_code == 200 and answer.json()["openapi"].startswith("3.1")
+    assert answer.headers["content-encoding"] == "gzip"
+    again = client.get("/api/openapi.json", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    page = client.get("/api/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "<script" in page.text

@@ -21,6 +21,8 @@ HTTP_FUNCTIONS = [
     "activations_refresh_manifest",
     "activations_regenerate_manifest",
     "activations_specs",
+    "api_docs",
+    "api_openapi_json",
     "graphs",
     "graphs_compile",
     "graphs_export_script",

@@ -14,6 +14,7 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError
 
 from core.base import errors
 from core.base.api import EXPOSED, Routes
+from core.base.description import Description
 from core.base.errors import AppError, BadRequest, NotFound, TooMany, Unavailable
 from core.base.http import Request, Response
 
@@ -41,8 +42,9 @@ async def call(
     async def handler(request: Request) -> Response:
         return outcome()
 
-    routes.get("api/network/things/{thing}", anonymous=True)(handler)
-    routes.post("api/network/things/{thing}", anonymous=True)(handler)
+    told = Description("Things", "Do a thing", {})
+    routes.get("api/network/things/{thing}", told, anonymous=True)(handler)
+    routes.post("api/network/things/{thing}", told, anonymous=True)(handler)
     app = func.FunctionApp()
     app.register_functions(routes.blueprint)
     [function] = app.get_functions()

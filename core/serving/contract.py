@@ -1,0 +1,71 @@
+"""The operations on what a finished training offers, as clients are told them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from core.base.description import FORM, JSON, Answer, Body, Description, File, Parameter
+from core.training.results import ARTIFACTS
+
+TAG = "Results"
+ArtifactType = Annotated[str, Field(json_schema_extra={"enum": [*ARTIFACTS]})]
+Cell = str | float | bool | None
+Row = Annotated[list[Cell], Field(description="In the order of the training's x_columns.")]
+
+
+class Link(TypedDict):
+    """A time-limited link that saves a file."""
+
+    url: str
+
+
+class Instances(TypedDict):
+    """Rows as lists."""
+
+    instances: Annotated[list[Row], Field(min_length=1)]
+
+
+class Records(TypedDict):
+    """Rows as objects, by column; other columns are ignored."""
+
+    records: Annotated[list[dict[str, Any]], Field(min_length=1)]
+
+
+class PredictionForm(TypedDict):
+    """Rows as a CSV file."""
+
+    file: Annotated[File, Field(description="A CSV whose header has the columns, in any order and among others.")]
+
+
+class Predictions(TypedDict):
+    """What the model says of each row; null where it is no finite number."""
+
+    predictions: list[list[float | None]]
+    labels: NotRequired[Annotated[list[str | float | None], Field(description="The likeliest class, for classifiers.")]]
+
+
+ARTIFACT = Description(
+    TAG,
+    "Get a link to an artifact",
+    {200: Answer.json("The link.", Link, {"url": "https://account.blob.core.windows.net/maid-artifacts/…?sp=r&sig=…"})},
+    query=(Parameter("type", ArtifactType, "Which one; `final` if left out.", "final"),),
+    refusals={404: "No such job, no such type, or this training has none of that type."},
+)
+PREDICT = Description(
+    TAG,
+    "Predict",
+    {
+        200: Answer.json(
+            "One list for each row.", Predictions, {"predictions": [[0.91], [0.08]], "labels": ["yes", "no"]}
+        )
+    },
+    "Rows are prepared as those of the training were: texts become numbers, gaps are filled.",
+    reads={
+        JSON: Body(Instances | Records, {"instances": [[3, 71.5], [5, 140]]}),
+        FORM: Body(PredictionForm),
+    },
+    refusals={400: "The training has not succeeded (`wrong_state`), or a row cannot be read; the sentence says which."},
+)
