@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import httpx
 from azure.storage.blob import BlobServiceClient
 
 from azurite.bootstrap import container_names, prepare
-from azurite.emulator import Account, Emulator
+from azurite.emulator import SERVICES, Account, Emulator
+from bench.storage_calls import counting
 from core.base.settings import Settings
 from devtools.bearer import bearer_token
 from devtools.host import Host
@@ -28,8 +30,11 @@ ACCOUNT = Account("bench", "YmVuY2gga2V5IG9mIHRoZSBhY2NvdW50")
 
 
 @contextlib.contextmanager
-def served() -> Iterator[tuple[httpx.Client, Host]]:
-    """A client with a token, and the host it talks to; both and the storage end with the block."""
+def served(calls: Counter[str] | None = None) -> Iterator[tuple[httpx.Client, Host]]:
+    """A client with a token, and the host it talks to; both and the storage end with the block.
+
+    The app's calls of storage are counted in `calls`, by method, where one is given.
+    """
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         data = Path(folder)
         node = installation(ROOT).node.binary
@@ -39,6 +44,11 @@ def served() -> Iterator[tuple[httpx.Client, Host]]:
         storage = emulator.connection_string(ACCOUNT)
         with BlobServiceClient.from_connection_string(storage) as service:
             prepare(service, container_names(Settings()), [])
+        if calls is not None:
+            relays = free_ports(len(SERVICES))
+            for relay, port in zip(relays, emulator.ports, strict=True):
+                storage = storage.replace(f":{port}/", f":{relay}/")
+            stack.enter_context(counting(dict(zip(relays, emulator.ports, strict=True)), calls))
         example = json.loads((ROOT / "local.settings.example.json").read_text("utf-8"))
         environment = {
             **os.environ,
