@@ -32,6 +32,7 @@ from devtools.installation import installation
 from devtools.local_settings import SIGNING_KEY, local_settings, setting
 from devtools.migration import migrate as migrated
 from devtools.migration import read_exports
+from devtools.package import build_package
 from devtools.ports import free_ports, is_free
 from devtools.processes import run_tied
 
@@ -131,6 +132,13 @@ def migrate(options: argparse.Namespace) -> int:
     return 1 if any(report.refused for _, report in reports) else 0
 
 
+def package(options: argparse.Namespace) -> int:
+    """Build the zip that is deployed to Azure."""
+    installed = installation(ROOT)
+    print(build_package(ROOT, installed.python, Path(options.output), with_dependencies=options.with_dependencies))
+    return 0
+
+
 def _echo_until_it_ends(host: Host) -> None:
     """Say ready once, and pass on what the host prints."""
     with host.log.open("r", encoding="utf-8", errors="replace") as log:
@@ -202,6 +210,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--url", default="http://127.0.0.1:7071", help="the backend (default http://127.0.0.1:7071)")
     sub.add_argument("--user-id", default="", help="owner of graphs whose export names none")
     sub.set_defaults(run=migrate)
+
+    sub = commands.add_parser("package", help=package.__doc__)
+    sub.add_argument("--output", default=str(ROOT / "dist" / "app.zip"), help="file to write (default dist/app.zip)")
+    sub.add_argument("--with-dependencies", action="store_true", help="put the Python packages in, built for Azure")
+    sub.set_defaults(run=package)
     return parser
 
 
