@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -140,6 +140,12 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(tempfile.gettempdir()) / "network-canvas",
         description="Folder for files of running jobs; they can always be made again.",
     )
+
+    @field_validator("aspnet_jwt_key")
+    @classmethod
+    def _resolved(cls, key: SecretStr) -> SecretStr:
+        # What Azure leaves where a reference to a vault cannot be read. Anybody could sign with that text.
+        return SecretStr("") if key.get_secret_value().startswith("@Microsoft.KeyVault(") else key
 
     @property
     def import_extensions(self) -> tuple[str, ...]:

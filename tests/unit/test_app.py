@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,16 +97,17 @@ functions = {
     )
     for function in found
 }
-sources = {
-    function.get_function_name(): binding.source
+blobs = {
+    function.get_function_name(): {"source": binding.source, "path": binding.path}
     for function in found
     for binding in function.get_bindings()
     if binding.type == "blobTrigger"
 }
-print(json.dumps({"functions": functions, "sources": sources, "modules": sorted(sys.modules)}))
+print(json.dumps({"functions": functions, "blobs": blobs, "modules": sorted(sys.modules)}))
 """
 
 
+@cache
 def indexed(**environment: str) -> dict[str, Any]:
     run = subprocess.run(
         [sys.executable, "-c", INDEX],
@@ -123,13 +125,13 @@ def test_indexing_finds_every_function_and_loads_neither_keras_nor_tensorflow() 
     assert found["functions"] == FUNCTIONS
     heavy = {"keras", "tensorflow", "numpy", "h5py", "polars", "devhost"}
     assert not heavy & set(found["modules"])
-    assert set(found["sources"].values()) == {"LogsAndContainerScan"}
+    assert {blob["source"] for blob in found["blobs"].values()} == {"LogsAndContainerScan"}
 
 
 def test_every_blob_trigger_listens_to_event_grid_where_the_setting_says_so_whatever_another_says() -> None:
     found = indexed(BLOB_TRIGGER_SOURCE="EventGrid", MAX_EPOCHS="many")
     blob_triggers = [name for name, trigger in FUNCTIONS.items() if trigger == "blobTrigger"]
-    assert found["sources"] == dict.fromkeys(blob_triggers, "EventGrid")
+    assert {name: blob["source"] for name, blob in found["blobs"].items()} == dict.fromkeys(blob_triggers, "EventGrid")
 
 
 def test_host_json_names_the_bundle_the_hub_and_a_timeout_above_a_slice() -> None:
