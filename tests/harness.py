@@ -19,6 +19,7 @@ from azurite.emulator import Account, Emulator
 from core.base.settings import Settings
 from devtools.bearer import bearer_token
 from devtools.host import Host
+from tests import documented
 
 SIGNING_KEY = "tests-sign-their-tokens-with-this-key-0123456789"
 # By these a session gives its temporary folder to all it starts, also across the environments that the app
@@ -60,10 +61,11 @@ class Backend:
         self._host.stop()
 
     def client(self, user: str = "ada", *, admin: bool = False, token: str | None = None) -> httpx.Client:
-        """An HTTP client as that user; `token=""` sends none."""
+        """An HTTP client as that user, which holds every answer against the document; `token=""` sends none."""
         token = bearer(user, admin=admin) if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        client = httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+        hooks = {"response": [documented.check]}
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False, event_hooks=hooks)
         self._clients.append(client)
         return client
 

@@ -69,6 +69,8 @@ _SUCCEEDED = {
     "progress": 1.0,
 }
 _REFUSED = "A parameter is wrong, each under its name; or the graph cannot be built."
+_PENDING = "As many trainings as a user may have are queued or running; wait for one to end, or cancel one."
+_MOST_RUNNING = "As many trainings as a user may have are running; this one stays queued and starts when one has ended."
 _STARTED = Answer.json("It waits or runs, by this call or an earlier one.", JobView, _QUEUED, "Location")
 
 PRESIGN = Description(
@@ -82,7 +84,7 @@ PRESIGN = Description(
     "The training starts when the file has arrived, or by `start`. Values may be sent as text, as forms send them; "
     "empty ones count as left out. Names that are not listed here are ignored.",
     reads={JSON: Body(TrainingParameters, _SENT)},
-    refusals={400: _REFUSED},
+    refusals={400: _REFUSED, 429: _PENDING},
 )
 TRAIN = Description(
     TAG,
@@ -90,7 +92,7 @@ TRAIN = Description(
     {202: _STARTED},
     "Larger files go through `presign-upload`. Empty fields count as left out.",
     reads={FORM: Body(TrainingForm)},
-    refusals={400: f"{_REFUSED} Or the file is no CSV that has these columns."},
+    refusals={400: f"{_REFUSED} Or the file is no CSV that has these columns.", 429: _PENDING},
 )
 LIST = Description(
     TAG, "List your trainings", {200: Answer.json("Your jobs, newest first.", list[JobView], [_SUCCEEDED])}
@@ -106,7 +108,10 @@ START = Description(
     "Start a training",
     {202: _STARTED},
     "Harmless when it has started already, by its upload or by another call.",
-    refusals={400: "The dataset has not arrived (`nothing_uploaded`), or the training has ended (`wrong_state`)."},
+    refusals={
+        400: "The dataset has not arrived (`nothing_uploaded`), or the training has ended (`wrong_state`).",
+        429: _MOST_RUNNING,
+    },
 )
 CANCEL = Description(
     TAG,
