@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ import azure.durable_functions as df
 import azure.functions as func
 from azure.core.exceptions import AzureError
 
+from core.base import telemetry
 from core.base.auth import authenticate
 from core.base.description import Description
 from core.base.errors import (
@@ -138,10 +140,26 @@ def function_name(path: str) -> str:
 async def _answer(
     req: func.HttpRequest, context: func.Context, operations: dict[str, Operation], durable: Any
 ) -> func.HttpResponse:
-    """The answer of whatever `operations` has for this request: the one place where errors become answers."""
     headers = {key.lower(): value for key, value in req.headers.items()}
     trace = trace_id(headers.get("traceparent", ""), _traceparent(context), context.invocation_id)
-    place = f"{req.method} {next(iter(operations.values())).path}"
+    path = next(iter(operations.values())).path
+    place, began, above = f"{req.method} {path}", time.monotonic(), headers.get("traceparent") or _traceparent(context)
+    with telemetry.bound(invocation=context.invocation_id or "", trace=trace), telemetry.span(place, above):
+        answer = await _translated(req, headers, operations, durable, place, trace)
+    took = time.monotonic() - began
+    telemetry.record("http.server.request.duration", took, route=path, method=req.method, status=answer.status_code)
+    return answer
+
+
+async def _translated(
+    req: func.HttpRequest,
+    headers: dict[str, str],
+    operations: dict[str, Operation],
+    durable: Any,
+    place: str,
+    trace: str,
+) -> func.HttpResponse:
+    """The answer of whatever `operations` has for this request: the one place where errors become answers."""
     try:
         return _encode(await _handle(req, headers, operations, durable), req.method, trace)
     except AppError as error:

@@ -29,6 +29,10 @@ class Settings(BaseSettings):
         default="", description="Role claim that makes a user an administrator, beside `is_staff`."
     )
 
+    applicationinsights_connection_string: SecretStr = Field(
+        default=SecretStr(""), description="Where metrics and traces are sent; while it is unset none are made."
+    )
+
     storage_connection: SecretStr = Field(
         default=SecretStr(""),
         alias="AzureWebJobsStorage",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobType
 
+from core.base import telemetry
 from core.base.blobs import delete_blob
 from core.base.clients import Storage
 from core.base.errors import AppError, BadRequest, NotFound, NothingUploaded, TooMany
@@ -39,6 +40,7 @@ async def model_arrived(storage: Storage, orchestrations: Orchestrations, job: I
     except NothingUploaded:
         raise
     except (BadRequest, TooMany) as refusal:
+        telemetry.record("uploads.rejected", 1, reason="model file")
         error = f"Import failed: {_sentence(refusal)}"
         failed = await store.change(job.owner, job.id, lambda current: _failed(current, error))
         # A crash here leaves the blob of a failed job; its event comes again and deletes it.

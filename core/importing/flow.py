@@ -9,6 +9,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
+from core.base import telemetry
 from core.base.clients import storage
 from core.importing.reader import model_reader
 from core.importing.run import ImportRun
@@ -20,6 +21,7 @@ blueprint = func.Blueprint()
 # Storage that is away for a minute costs an import nothing but that minute.
 _RETRY = df.RetryOptions(first_retry_interval_in_milliseconds=5_000, max_number_of_attempts=15)
 
+_ENDS = ("succeeded", "failed", "cancelled")
 _INTERNAL = "something went wrong on our side. Import the file again."
 
 
@@ -35,24 +37,25 @@ def import_model(context: df.DurableOrchestrationContext) -> Generator[Any, Any,
     # The SDK raises a bare Exception for an activity that failed for good.
     except Exception:
         outcome = yield context.call_activity_with_retry("fail_import", _RETRY, task)
-    context.set_custom_status(outcome)
+    context.set_custom_status(f"The import has {outcome}" if outcome in _ENDS else "Another instance has taken over")
     return outcome
 
 
 @blueprint.activity_trigger(input_name="task")
-async def read_import(task: dict[str, str]) -> str:
-    return await _activity(task, ImportRun.read)
+async def read_import(task: dict[str, str], context: func.Context) -> str:
+    return await _activity(task, context, ImportRun.read)
 
 
 @blueprint.activity_trigger(input_name="task")
-async def fail_import(task: dict[str, str]) -> str:
-    return await _activity(task, lambda run: run.fail(_INTERNAL))
+async def fail_import(task: dict[str, str], context: func.Context) -> str:
+    return await _activity(task, context, lambda run: run.fail(_INTERNAL))
 
 
-async def _activity(task: dict[str, str], work: Callable[[ImportRun], Awaitable[str]]) -> str:
+async def _activity(task: dict[str, str], context: func.Context, work: Callable[[ImportRun], Awaitable[str]]) -> str:
     """Run a step. What the user can mend ends the job inside it; what may pass by itself is raised."""
-    try:
-        return await work(ImportRun(storage(), model_reader(), task["owner"], task["job"]))
-    except Exception as error:
-        log.exception("an activity of import %s failed", task["job"])
-        raise ImportActivityFailed(f"{type(error).__name__}; see the log of import {task['job']}") from None
+    with telemetry.bound(job=task["job"], owner=task["owner"], invocation=context.invocation_id or ""):
+        try:
+            return await work(ImportRun(storage(), model_reader(), task["owner"], task["job"]))
+        except Exception as error:
+            log.exception("an activity failed")
+            raise ImportActivityFailed(f"{type(error).__name__}; see the log of import {task['job']}") from None

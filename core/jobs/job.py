@@ -28,7 +28,8 @@ class Job:
     `claim` is set by whoever starts the orchestration, `runner` by the activity that is at work on the
     job right now. `live` is what the API shows while the job runs. The last results are packed in
     `document` (see `core.base.blobs`) or, where they are too large for a row, in the blob
-    `document_name`. `threads` is fixed when the job is made, since results depend on it.
+    `document_name`. `threads` is fixed when the job is made, since results depend on it. `trace` is the W3C
+    traceparent of the call that made the job, which the spans of its activities hang below.
     """
 
     owner: str
@@ -51,6 +52,8 @@ class Job:
     runner: str = ""
     cancel_requested: bool = False
     threads: int = 0
+    slices: int = 0
+    trace: str = ""
     document: bytes = b""
     document_name: str = ""
     etag: str = ""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import BlobClient
 
-from core.base import blobs, tables
+from core.base import blobs, tables, telemetry
 from core.base.clients import Storage
 from core.base.clock import now, timestamp
 from core.base.errors import NotFound, TooMany, Unavailable
@@ -153,6 +153,8 @@ class JobRows(ABC, Generic[AnyJob]):
                     raise
                 continue
             if written is not None:
+                if written.status != before.status:
+                    telemetry.record("jobs.entered", 1, kind=self.NOUN, state=written.status.value)
                 return written
             await _pause(attempt)
         raise self._too_many_changes()
@@ -196,6 +198,7 @@ class JobRows(ABC, Generic[AnyJob]):
         for attempt in range(_TRIES):
             written = await self._write(None, job)
             if written is not None:
+                telemetry.record("jobs.entered", 1, kind=self.NOUN, state=written.status.value)
                 return written
             await _pause(attempt)
         raise self._too_many_changes()

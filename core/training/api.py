@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from core.base import telemetry
 from core.base.api import Routes
 from core.base.blobs import write_blob
 from core.base.clients import Storage, storage
@@ -117,6 +118,7 @@ async def _create_job(clients: Storage, request: Request, values: dict[str, Any]
         updated_at=created,
         dataset_path=dataset_name(request.user.key, job_id),
         threads=shared_pool().options.threads,
+        trace=telemetry.traceparent(),
     )
     store = JobStore(clients)
     await store.check_room(job)

@@ -12,10 +12,12 @@ import json
 import logging
 import os
 import shutil
+import time
 from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
+from core.base import telemetry
 from core.base.blobs import delete_blob, download_file, read_blob, upload_file, write_blob
 from core.base.clients import Storage
 from core.jobs.job import Job
@@ -59,8 +61,10 @@ class Checkpoints:
         name = self._announced
         if name == self._uploaded:
             return
+        began, size = time.monotonic(), 0
         try:
             files = sorted(path.name for path in (self._folder / name).iterdir())
+            size = sum((self._folder / name / file).stat().st_size for file in files)
             for file in files:
                 await upload_file(self._blobs, self._blob(name, file), self._folder / name / file, _BYTES)
         except FileNotFoundError:
@@ -69,6 +73,8 @@ class Checkpoints:
         pointer = json.dumps({"name": name, "files": files}).encode()
         await write_blob(self._blobs, self._pointer, pointer, "application/json")
         self._uploaded = name
+        telemetry.record("checkpoint.size", size)
+        telemetry.record("checkpoint.upload.duration", time.monotonic() - began)
         if before.get("name") != name:
             await self._delete_files(before)
 

@@ -13,6 +13,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
+from core.base import telemetry
 from core.base.clients import storage
 from core.base.errors import BadRequest, NoRoom
 from core.jobs.start import ORCHESTRATION
@@ -71,33 +72,36 @@ def train(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
 
 
 @blueprint.activity_trigger(input_name="task")
-async def prepare_training(task: dict[str, str]) -> dict[str, str]:
-    return await _activity(task, Run.prepare)
+async def prepare_training(task: dict[str, str], context: func.Context) -> dict[str, str]:
+    return await _activity(task, context, Run.prepare)
 
 
 @blueprint.activity_trigger(input_name="task")
-async def train_slice(task: dict[str, str]) -> dict[str, str]:
-    return await _activity(task, Run.slice)
+async def train_slice(task: dict[str, str], context: func.Context) -> dict[str, str]:
+    return await _activity(task, context, Run.slice)
 
 
 @blueprint.activity_trigger(input_name="task")
-async def finish_training(task: dict[str, str]) -> dict[str, str]:
-    return await _activity(task, Run.finish)
+async def finish_training(task: dict[str, str], context: func.Context) -> dict[str, str]:
+    return await _activity(task, context, Run.finish)
 
 
 @blueprint.activity_trigger(input_name="task")
-async def fail_training(task: dict[str, str]) -> dict[str, str]:
-    return await _activity(task, lambda run: run.fail(_INTERNAL))
+async def fail_training(task: dict[str, str], context: func.Context) -> dict[str, str]:
+    return await _activity(task, context, lambda run: run.fail(_INTERNAL))
 
 
-async def _activity(task: dict[str, str], work: Callable[[Run], Awaitable[Step]]) -> dict[str, str]:
+async def _activity(
+    task: dict[str, str], context: func.Context, work: Callable[[Run], Awaitable[Step]]
+) -> dict[str, str]:
     """Run a step. What the user can mend ends the job at once; what may pass by itself is raised."""
     run = Run(storage(), shared_pool(), task["owner"], task["job"])
-    try:
-        return (await _ended_by_user_error(run, work)).as_dict()
-    except Exception as error:
-        log.exception("an activity of job %s failed", task["job"])
-        raise ActivityFailed(f"{type(error).__name__}; see the log of job {task['job']}") from None
+    with telemetry.bound(job=task["job"], owner=task["owner"], invocation=context.invocation_id or ""):
+        try:
+            return (await _ended_by_user_error(run, work)).as_dict()
+        except Exception as error:
+            log.exception("an activity failed")
+            raise ActivityFailed(f"{type(error).__name__}; see the log of job {task['job']}") from None
 
 
 async def _ended_by_user_error(run: Run, work: Callable[[Run], Awaitable[Step]]) -> Step:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from core.base import telemetry
 from core.base.blobs import delete_blob, upload_file
 from core.base.clients import Storage
 from core.base.clock import new_id, now, timestamp
@@ -77,7 +79,7 @@ class Run:
 
     async def slice(self) -> Step:
         """Train for `TRAINING_SLICE_SECONDS`, or until the last epoch."""
-        return await self._as_runner("Training", self._slice)
+        return await self._as_runner("Training", self._slice, slices=1)
 
     async def finish(self) -> Step:
         """Evaluate, store the artifacts, and end the job."""
@@ -91,16 +93,41 @@ class Run:
 
         return await self._close(await self._store.change(self._owner, self._job_id, failed))
 
-    async def _as_runner(self, stage: str, work: Callable[[Job], Awaitable[Step]]) -> Step:
+    async def _as_runner(self, stage: str, work: Callable[[Job], Awaitable[Step]], slices: int = 0) -> Step:
+        first = False
+
         def taken(job: Job) -> Job | None:
+            nonlocal first
+            first = job.queued
             if job.ended:
                 return None
             # The canvas reads `live` only; the stage stands beside it for whoever wants to know.
             live = {**job.live, "stage": stage}
             started = job.started_at or timestamp(now())
-            return replace(job, status=Status.RUNNING, runner=self._runner, live=live, started_at=started)
+            return replace(
+                job,
+                status=Status.RUNNING,
+                runner=self._runner,
+                live=live,
+                started_at=started,
+                slices=job.slices + slices,
+            )
 
         job = await self._store.change(self._owner, self._job_id, taken)
+        if first and not job.ended:
+            telemetry.record("jobs.queue.duration", _seconds_since(job.created_at), kind="training")
+        began = time.monotonic()
+        with (
+            telemetry.bound(slice=str(job.slices), trace=job.trace[3:35]),
+            telemetry.span(f"training: {stage.lower()}", job.trace, job=job.id, slice=job.slices),
+        ):
+            step = await self._worked_on(job, work)
+            log.info("%s: %s", stage, step.status)
+        took = time.monotonic() - began
+        telemetry.record("training.activity.duration", took, stage=stage, outcome=step.outcome)
+        return step
+
+    async def _worked_on(self, job: Job, work: Callable[[Job], Awaitable[Step]]) -> Step:
         async with self._work.lock():
             deaths = 0
             while True:
@@ -145,6 +172,7 @@ class Run:
                 return await self._stop(job, progress.verdict)
             await checkpoints.restore()
             uploads = asyncio.create_task(checkpoints.upload_regularly())
+            before, began = len(known.get("history", {}).get("loss", [])), time.monotonic()
             try:
                 trained = await _call(
                     child,
@@ -160,6 +188,8 @@ class Run:
         if trained is None:
             return await self._stop(job, progress.verdict)
         result = partial_result(known.get("dataset", {}), trained["history"])
+        epochs = len(trained["history"].get("loss", [])) - before
+        telemetry.record("training.epochs.rate", epochs / (time.monotonic() - began))
         if progress.verdict is not Verdict.GO_ON:
             return await self._stop(job, progress.verdict, result)
         await checkpoints.upload()
@@ -201,7 +231,7 @@ class Run:
     def _seconds_left(self, job: Job) -> float:
         """How long the training may still go on. Raises BadRequest if no longer."""
         most = self._storage.settings.max_training_seconds
-        left = most - (now() - datetime.fromisoformat(job.started_at)).total_seconds()
+        left = most - _seconds_since(job.started_at)
         if left <= 0:
             raise BadRequest(
                 f"it was not done within the {most:,} seconds that a training may take (MAX_TRAINING_SECONDS); its"
@@ -307,12 +337,19 @@ async def _call(
         if not call.done() and patience:
             await child.cancel()
             await asyncio.wait({call}, timeout=patience)
-        return await call if call.done() else None
+        if not call.done():
+            return None
+        telemetry.record("child.memory", child.memory_bytes(), command=command)
+        return await call
     finally:
         # Cancelling a call kills its child. Both are waited for: neither may outlive this activity.
         call.cancel()
         watch.cancel()
         await asyncio.gather(call, watch, return_exceptions=True)
+
+
+def _seconds_since(at: str) -> float:
+    return (now() - datetime.fromisoformat(at)).total_seconds()
 
 
 def _sentence(trained: dict[str, Any]) -> str:

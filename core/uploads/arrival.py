@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.base import telemetry
 from core.base.blobs import delete_blob
 from core.base.clients import Storage
 from core.base.errors import NotFound, TooMany
@@ -34,6 +35,7 @@ async def dataset_arrived(storage: Storage, orchestrations: Orchestrations, job:
         dataset = await inspect(storage, job.dataset_path)
     except UploadRefused as refusal:
         error = refusal.sentence
+        telemetry.record("uploads.rejected", 1, reason=refusal.reason)
         failed = await store.change(job.owner, job.id, lambda current: _failed(current, error))
         # A crash here leaves the blob of a failed job; its event comes again and deletes it.
         await delete_blob(storage.uploads, job.dataset_path)

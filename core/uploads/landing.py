@@ -36,7 +36,11 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class UploadRefused(BadRequest):
-    """What arrived cannot be a dataset; always a sentence."""
+    """What arrived cannot be a dataset; `reason` is a word for the operators' statistics, the sentence for people."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 async def inspect(storage: Storage, name: str) -> Dataset:
@@ -61,13 +65,16 @@ async def inspect(storage: Storage, name: str) -> Dataset:
 
 def _check_properties(blob_type: BlobType | str | None, size: int, limit: int) -> None:
     if blob_type != BlobType.BLOCKBLOB:
-        raise UploadRefused("The file was not uploaded as a block blob; send the header x-ms-blob-type: BlockBlob.")
+        raise UploadRefused(
+            "blob type", "The file was not uploaded as a block blob; send the header x-ms-blob-type: BlockBlob."
+        )
     if size == 0:
-        raise UploadRefused("The uploaded file is empty; upload a CSV with a header line and rows.")
+        raise UploadRefused("empty", "The uploaded file is empty; upload a CSV with a header line and rows.")
     if size > limit:
         raise UploadRefused(
+            "size",
             f"The uploaded file has {size:,} bytes; at most {limit:,} are accepted"
-            " (MAX_PRESIGNED_UPLOAD_SIZE). Upload fewer rows or columns."
+            " (MAX_PRESIGNED_UPLOAD_SIZE). Upload fewer rows or columns.",
         )
 
 
@@ -75,11 +82,13 @@ def check_head(head: bytes) -> None:
     """Raises UploadRefused unless the file's first bytes can be those of a CSV."""
     for signature, kind in _SIGNATURES.items():
         if head.startswith(signature):
-            raise UploadRefused(f"The uploaded file is {kind}, not a CSV; export it as CSV and upload that.")
+            raise UploadRefused(
+                "another format", f"The uploaded file is {kind}, not a CSV; export it as CSV and upload that."
+            )
     if b"\0" in head and not head.startswith(_UTF16):
-        raise UploadRefused("The uploaded file is binary, not a CSV; export it as CSV and upload that.")
+        raise UploadRefused("binary", "The uploaded file is binary, not a CSV; export it as CSV and upload that.")
     if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        raise UploadRefused("The uploaded file is a web page, not a CSV; download the data itself.")
+        raise UploadRefused("web page", "The uploaded file is a web page, not a CSV; download the data itself.")
 
 
 def check_header(content: bytes, columns: list[str]) -> None:
