@@ -88,15 +88,16 @@ def build_package(root: Path, python: Path, target: Path, *, with_dependencies: 
         )
     with tempfile.TemporaryDirectory() as folder:
         _install(root, python, Path(folder))
-        files |= {f"{PACKAGES}/{file.relative_to(folder).as_posix()}": file for file in _below(Path(folder), all=True)}
+        built = (file for file in Path(folder).rglob("*") if file.is_file())
+        files |= {f"{PACKAGES}/{file.relative_to(folder).as_posix()}": file for file in built}
         return str(write_package(files, target))
 
 
-def _below(folder: Path, *, all: bool = False) -> Iterator[Path]:
-    """The files in a folder, without what Python and the system leave there unless `all` are wanted."""
+def _below(folder: Path) -> Iterator[Path]:
+    """The files in a folder, without what Python and the system leave there."""
     for file in folder.rglob("*"):
         parts = file.relative_to(folder).parts
-        if file.is_file() and (all or not any(part == "__pycache__" or part.startswith(".") for part in parts)):
+        if file.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
             yield file
 
 
@@ -127,7 +128,7 @@ def _installed_bytes(root: Path, python: Path) -> int:
     command = [str(python), "-m", "devtools.installed_size", str(root / REQUIREMENTS)]
     run = subprocess.run(command, cwd=root, capture_output=True, text=True)
     if run.returncode != 0:
-        raise Failure(f"The installed packages could not be measured: {run.stderr.strip().splitlines()[-1:]}.")
+        raise Failure(f"The installed packages could not be measured: {run.stderr.strip().splitlines()[-1]}.")
     return int(run.stdout)
 
 
