@@ -25,6 +25,8 @@ Handler = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
 # The real host's limit for a request body.
 BODY_LIMIT = 104_857_600
+# Kestrel's limit for all headers; there is none for one of them.
+HEADER_LIMIT = 32_768
 _PIECE = 256 * 1024
 _SERVER = "Kestrel"  # what clients of the real host see
 # The server frames the answer itself.
@@ -44,6 +46,7 @@ class HttpServer:
             request_factory=self._request,
             access_log=None,
             auto_decompress=False,
+            max_field_size=HEADER_LIMIT,
         )
         self._listener: asyncio.Server | None = None
         self.routes = RouteTable([], "")

@@ -31,6 +31,7 @@ from core.base.errors import (
     UnsupportedMediaType,
 )
 from core.base.http import Request, Response
+from core.base.jwks import key_set
 from core.base.settings import settings
 from core.base.trace import trace_id
 
@@ -208,7 +209,7 @@ async def _handle(
         raise MethodNotAllowed(method, usual, allowed)
     identity = None
     if not operation.anonymous:
-        identity = authenticate(headers.get("authorization", ""), settings())
+        identity = await authenticate(headers.get("authorization", ""), settings(), key_set(settings().jwt_jwks_url))
         if operation.admin and not identity.is_admin:
             raise Forbidden("Only administrators may do this.")
     body = req.get_body()
@@ -226,6 +227,8 @@ async def _handle(
 def _encode(response: Response, method: str, trace_id: str) -> func.HttpResponse:
     headers = {
         "X-Trace-Id": trace_id,
+        # Texts of users are in many answers: none is ever to be taken for a page.
+        "X-Content-Type-Options": "nosniff",
         "Access-Control-Expose-Headers": ", ".join(EXPOSED),
         **response.headers,
     }

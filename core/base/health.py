@@ -10,10 +10,12 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from core.base.api import Routes
+from core.base.auth import identity_problems
 from core.base.clients import storage
 from core.base.description import Answer, Description
-from core.base.errors import AppError
+from core.base.errors import AppError, Unavailable
 from core.base.http import Request, Response
+from core.base.jwks import key_set
 from core.base.settings import settings
 
 routes = Routes()
@@ -38,8 +40,9 @@ READ_HEALTH = Description(
             {
                 "ok": False,
                 "db": True,
-                "reasons": ["The signing key ASPNET_JWT_KEY is not set, so every token is refused."],
+                "reasons": ["The keys at JWT_JWKS_URL cannot be fetched, so RS256 and ES256 tokens are refused."],
             },
+            "Retry-After",
         ),
     },
 )
@@ -48,14 +51,20 @@ _PATIENCE_SECONDS = 2.0
 
 @routes.get("health", READ_HEALTH, anonymous=True)
 async def read_health(request: Request) -> Response:
-    reasons: list[str] = []
-    if not settings().aspnet_jwt_key.get_secret_value():
-        reasons.append("The signing key ASPNET_JWT_KEY is not set, so every token is refused.")
-    reachable = await _storage_answers()
+    reasons = identity_problems(settings())
+    reachable, keys = await asyncio.gather(_storage_answers(), _keys_known())
+    if not keys:
+        reasons.append("The keys at JWT_JWKS_URL cannot be fetched, so RS256 and ES256 tokens are refused.")
     if not reachable:
         reasons.append("Blob or Table Storage cannot be reached; check AzureWebJobsStorage and the network.")
     body = {"ok": not reasons, "db": reachable, "reasons": reasons}
-    return Response.json(body, 503 if reasons else 200)
+    return Response.json(body, 503, Unavailable.headers) if reasons else Response.json(body)
+
+
+async def _keys_known() -> bool:
+    """False only where keys are wanted, could be had, and are not."""
+    chosen = settings()
+    return not chosen.jwt_jwks_url or bool(identity_problems(chosen)) or await key_set(chosen.jwt_jwks_url).known()
 
 
 async def _storage_answers() -> bool:

@@ -37,11 +37,7 @@ class Response:
     @classmethod
     def attachment(cls, body: bytes, content_type: str, filename: str) -> Response:
         """A file to save; `filename` holds only characters that need no quoting."""
-        headers = {
-            "Content-Disposition": f'attachment; filename="{filename}"',
-            "X-Content-Type-Options": "nosniff",
-        }
-        return cls(200, body, headers, content_type)
+        return cls(200, body, {"Content-Disposition": f'attachment; filename="{filename}"'}, content_type)
 
 
 @dataclass(frozen=True)

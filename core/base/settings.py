@@ -23,8 +23,13 @@ class Settings(BaseSettings):
 
     aspnet_jwt_key: SecretStr = Field(
         default=SecretStr(""),
-        description="Key of the HS256 bearer tokens; while it is unset every token is refused.",
+        description="Key of the HS256 bearer tokens; while it is unset they are refused.",
     )
+    jwt_jwks_url: str = Field(
+        default="", description="Address of the public keys (JWKS) of RS256 and ES256 tokens, as of Entra ID."
+    )
+    jwt_issuer: str = Field(default="", description="`iss` of those tokens; needed with JWT_JWKS_URL.")
+    jwt_audience: str = Field(default="", description="`aud` of those tokens; needed with JWT_JWKS_URL.")
     jwt_admin_role: str = Field(
         default="", description="Role claim that makes a user an administrator, beside `is_staff`."
     )

@@ -29,7 +29,11 @@ _KINDS: dict[int, tuple[type[AppError], str, str]] = {
     401: (Unauthorized, "There is no token, or one that is not accepted.", "The token has expired; sign in again."),
     403: (Forbidden, "The user is known and may not do this.", "Only administrators may do this."),
     404: (NotFound, "It is not there, or not yours: the two are never told apart.", "There is no graph with that id."),
-    409: (Conflict, "It cannot be done in the present state.", "A job that is failed cannot become running."),
+    409: (
+        Conflict,
+        "It cannot be done in the present state.",
+        "This training job is failed and cannot become running.",
+    ),
     412: (
         PreconditionFailed,
         "Somebody has changed it meanwhile.",

@@ -17,10 +17,12 @@ from azurite.bootstrap import prepare
 from core.base.auth import authenticate
 from core.base.clients import connect
 from core.base.errors import Unauthorized
+from core.base.jwks import KeySet
 from core.base.settings import Settings
 from core.training.run import LATE_SECONDS
 from core.training.work import disk_needed
 from devtools.package import APP, RUNTIME
+from tests.harness import bearer
 from tests.unit.infra.bicep import Deployment, Resource, deploy
 from tests.unit.infra.bicep_syntax import Template
 from tests.unit.test_app import FUNCTIONS, indexed
@@ -330,13 +332,13 @@ def test_durable_state_is_kept_where_the_parameter_says(variant: str) -> None:
     assert provider["connectionStringName"] in settings_of(chosen)
 
 
-def test_a_key_that_the_vault_did_not_give_is_no_key() -> None:
+async def test_a_key_that_the_vault_did_not_give_is_no_key() -> None:
     reference = settings_of("flex")["ASPNET_JWT_KEY"]
     assert reference.startswith("@Microsoft.KeyVault(SecretUri=")
     settings = Settings(aspnet_jwt_key=reference)  # pyright: ignore[reportArgumentType]
     assert settings.aspnet_jwt_key.get_secret_value() == ""
     with pytest.raises(Unauthorized, match="not configured"):
-        authenticate("Bearer x.y.z", settings)
+        await authenticate(f"Bearer {bearer(key=reference)}", settings, KeySet(""))
 
 
 def test_a_deployment_without_a_key_leaves_the_one_in_the_vault() -> None:
