@@ -126,7 +126,7 @@ def test_fields_end_with_their_block_and_an_inner_block_adds_to_the_outer(caplog
 
 
 def test_without_a_connection_string_nothing_that_sends_is_imported() -> None:
-    """The SDKs of Azure and of Durable Functions import OpenTelemetry's interface where it is installed; it does nothing."""
+    """The SDKs of Azure and of Durable Functions import its interface where it is installed, without effect."""
     code = """
 import sys
 import function_app
