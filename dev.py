@@ -1,4 +1,4 @@
-"""The one command for this project: demo, start, token, test, bench, migrate.
+"""The one command for this project: demo, start, token, test, bench, migrate, package.
 
 `python dev.py start` sets everything up on a machine that has only Python 3.11 and runs the backend; see
 `python dev.py --help`. Standard library only. Linux, macOS and Windows.
