@@ -87,7 +87,6 @@ FOREIGN_SETTINGS = {
     "AzureWebJobsStorage__credential": "the host and the blob binding: managed identity",
     "AzureWebJobsStorage__clientId": "the host and the blob binding: which identity",
     "AZURE_CLIENT_ID": "DefaultAzureCredential: which identity",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING": "the host",
     "DURABLE_TASK_SCHEDULER_CONNECTION_STRING": "the durable extension",
     "FUNCTIONS_WORKER_RUNTIME": "the host in a container; Flex Consumption refuses it",
 }
@@ -95,6 +94,7 @@ FOREIGN_SETTINGS = {
 WITHOUT_A_DEFAULT_FOR_THE_CLOUD = {
     "ASPNET_JWT_KEY": "there is no default key",
     "AzureWebJobsStorage__accountName": "there is no account",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": "without it nobody sees what happens",
     "TASK_HUB_NAME": "read by host.json",
     "BLOB_TRIGGER_SOURCE": "polling is impossible on Flex Consumption",
     "CHILD_MEMORY_MB": "the default is all that an instance has",
