@@ -69,18 +69,19 @@ function objectsIn(schema) {
   return inner.flatMap((item) => (nameOf(item) && nameOf(item) === nameOf(schema) ? [] : objectsIn(item)));
 }
 
-function fieldView(name, schema, required) {
+/** One field; `sent` says which way it goes: of what is sent the required ones are marked, of answers the optional ones. */
+function fieldView(name, schema, required, sent) {
   const shown = resolve(schema);
   const choices = shown.enum || (shown.anyOf || []).map(resolve).flatMap((choice) => choice.enum || []);
   const inside = objectsIn(schema);
   return h("div", { class: "field" },
-    h("div", {}, h("span", { class: "name" }, name), required && h("span", { class: "required" }, "required")),
+    h("div", {}, h("span", { class: "name" }, name), sent === required && h("span", { class: sent ? "required" : "optional" }, sent ? "required" : "optional")),
     h("div", {},
       h("span", { class: "type" }, typeName(schema), shown.default !== undefined && shown.default !== null
         ? ` = ${JSON.stringify(shown.default)}` : null),
       choices.length > 0 && h("div", { class: "choices" }, choices.map((choice) => h("code", {}, String(choice)))),
       shown.description && !nameOf(schema) && h("p", {}, inline(shown.description)),
-      inside.map((item) => later(item.title ? `Fields of ${item.title}` : "Fields", () => schemaView(item.schema)))));
+      inside.map((item) => later(item.title ? `Fields of ${item.title}` : "Fields", () => schemaView(item.schema, sent)))));
 }
 
 /** A `details` whose content is made when it is first opened: schemas may refer to themselves. */
@@ -90,19 +91,19 @@ function later(title, make) {
   return details;
 }
 
-function schemaView(schema) {
+function schemaView(schema, sent) {
   const shown = resolve(schema);
   if (shown.properties) {
     const required = shown.required || [];
     return h("div", { class: "fields" },
-      Object.entries(shown.properties).map(([name, inner]) => fieldView(name, inner, required.includes(name))));
+      Object.entries(shown.properties).map(([name, inner]) => fieldView(name, inner, required.includes(name), sent)));
   }
   const inside = objectsIn(schema);
   return h("div", {},
     h("p", { class: "note" }, h("span", { class: "type" }, typeName(schema)), shown.description
       ? [": ", inline(shown.description)] : null),
-    inside.length === 1 ? schemaView(inside[0].schema)
-      : inside.map((item) => [h("p", { class: "note" }, item.title), schemaView(item.schema)]));
+    inside.length === 1 ? schemaView(inside[0].schema, sent)
+      : inside.map((item) => [h("p", { class: "note" }, item.title), schemaView(item.schema, sent)]));
 }
 
 /** JSON with colours, as text nodes. */
@@ -127,10 +128,10 @@ function examplesOf(media) {
   return Object.values(media.examples || {}).map((example) => [example.summary || "Example", example.value]);
 }
 
-function contentView(content) {
+function contentView(content, sent) {
   return Object.entries(content || {}).map(([kind, media]) => h("div", {},
     h("h3", {}, "Body ", h("span", { class: "media" }, kind)),
-    media.schema && schemaView(media.schema),
+    media.schema && schemaView(media.schema, sent),
     examplesOf(media).map(([title, value]) => [h("p", { class: "note" }, title), jsonView(value)])));
 }
 
@@ -143,8 +144,8 @@ function answerView(status, answer) {
     const headers = Object.entries(shown.headers || {});
     details.append(h("div", {},
       headers.length > 0 && [h("h3", {}, "Headers"), h("div", { class: "fields" }, headers.map(([name, header]) =>
-        fieldView(name, { ...resolve(header).schema, description: resolve(header).description }, false)))],
-      contentView(shown.content)));
+        fieldView(name, { ...resolve(header).schema, description: resolve(header).description }, true, false)))],
+      contentView(shown.content, false)));
   });
   return details;
 }
@@ -259,8 +260,8 @@ function insideView(operation) {
     operation.description && prose(operation.description),
     parameters.length > 0 && [h("h3", {}, "Parameters"), h("div", { class: "fields" }, parameters.map((parameter) =>
       fieldView(`${parameter.name}`, { ...parameter.schema, description: parameter.description || `In the ${parameter.in}.` },
-        parameter.required)))],
-    operation.requestBody && contentView(operation.requestBody.content),
+        parameter.required === true, true)))],
+    operation.requestBody && contentView(operation.requestBody.content, true),
     h("h3", {}, "Answers"),
     Object.entries(operation.responses).map(([status, answer]) => answerView(status, answer)),
     tryView(operation));
@@ -321,6 +322,8 @@ function open() {
   view.open = true;
   view.scrollIntoView();
 }
+
+find("signing").addEventListener("submit", (event) => event.preventDefault());
 
 addEventListener("keydown", (event) => {
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);

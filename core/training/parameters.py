@@ -31,15 +31,23 @@ def _list(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value)  # to pydantic it would be 1 or 0, to a person it is a mistake
     return value.strip() if isinstance(value, str) else value
 
 
-Names = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_list)]
-Count = Annotated[int, BeforeValidator(_number)]
-Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Fraction = Annotated[Real, Field(ge=0, le=1)]
-Patience = Annotated[Count, Field(ge=0)]
-Positive = Annotated[Real, Field(gt=0)]
+# The bound stands before the reading, or the JSON schema would not have it.
+_Name = Annotated[str, Field(min_length=1)]
+Columns = Annotated[list[_Name], Field(min_length=1), BeforeValidator(_list)]
+Names = Annotated[list[_Name], BeforeValidator(_list)]
+AtLeastOne = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+Patience = Annotated[int, Field(ge=0), BeforeValidator(_number)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(_number)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
+Momentum = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), BeforeValidator(_number)]
+Factor = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False), BeforeValidator(_number)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_number)]
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -48,48 +56,48 @@ class TrainingParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
-    x_columns: Names = Field(min_length=1)
-    y_column: Text
-    optimizer: Text = "adam"
-    loss: Text = "mse"
-    metrics: Names = []
-    epochs: Annotated[Count, Field(ge=1)] = 100
-    batch_size: Annotated[Count, Field(ge=1)] = 25
-    validation_split: Fraction = 0.1
-    test_split: Fraction = 0.1
-    y_one_hot: bool = False
-    learning_rate: Positive | None = None
-    shuffle: bool = True
-    validation_batch_size: Annotated[Count, Field(ge=1)] | None = None
+    x_columns: Columns = Field(description="The columns to learn from, as the CSV's header names them.")
+    y_column: Text = Field(description="The column to predict.")
+    optimizer: Text = Field("adam", description="Any of the catalogue, by class name or Keras's short name.")
+    loss: Text = Field("mse", description="Any of the catalogue, by class name or Keras's short name.")
+    metrics: Names = Field([], description="Any of the catalogue; `accuracy` becomes the one that fits the loss.")
+    epochs: AtLeastOne = Field(100, description="At most MAX_EPOCHS.")
+    batch_size: AtLeastOne = Field(25, description="At most MAX_BATCH_SIZE.")
+    validation_split: Fraction = Field(0.1, description="Share of the rows for validation after each epoch.")
+    test_split: Fraction = Field(0.1, description="Share of the rows for the evaluation at the end.")
+    y_one_hot: bool = Field(False, description="Class labels become one-hot; losses that need it do so by themselves.")
+    learning_rate: Positive | None = Field(None, description="Instead of the optimizer's own.")
+    shuffle: bool = Field(True, description="A new order of the rows in each epoch.")
+    validation_batch_size: AtLeastOne | None = Field(None, description="Where it shall be another than `batch_size`.")
 
-    early_stopping: bool = False
+    early_stopping: bool = Field(False, description="End when the monitored number no longer improves.")
     es_monitor: Text = "val_loss"
     es_mode: Literal["auto", "min", "max"] = "auto"
-    es_patience: Patience = 5
-    es_min_delta: Annotated[Real, Field(ge=0)] = 0.0
-    es_restore_best_weights: bool = True
+    es_patience: Patience = Field(5, description="Epochs without an improvement.")
+    es_min_delta: NotNegative = Field(0.0, description="What counts as an improvement.")
+    es_restore_best_weights: bool = Field(True, description="Go back to the weights of the best epoch.")
 
-    reduce_lr: bool = False
+    reduce_lr: bool = Field(False, description="Lower the learning rate when the monitored number no longer improves.")
     rlrop_monitor: Text = "val_loss"
-    rlrop_factor: Annotated[Real, Field(gt=0, lt=1)] = 0.1
-    rlrop_patience: Patience = 3
-    rlrop_min_lr: Annotated[Real, Field(ge=0)] = 1e-6
+    rlrop_factor: Factor = 0.1
+    rlrop_patience: Patience = Field(3, description="Epochs without an improvement.")
+    rlrop_min_lr: NotNegative = Field(1e-6, description="Never lower than this.")
 
-    save_best_model: bool = False
-    save_training_logs: bool = False
+    save_best_model: bool = Field(False, description="Keep the model of the best epoch as an artifact.")
+    save_training_logs: bool = Field(False, description="Keep the numbers of all epochs as a CSV artifact.")
 
-    clipnorm: Positive | None = None
-    clipvalue: Positive | None = None
-    auto_balance: bool = False
-    use_ema: bool = False
-    ema_momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.99
-    ema_overwrite_frequency: Annotated[Count, Field(ge=1)] | None = None
-    lr_schedule: Text = "constant"
-    lr_decay_steps: Annotated[Count, Field(ge=1)] = 1000
+    clipnorm: Positive | None = Field(None, description="Clip each gradient to this norm.")
+    clipvalue: Positive | None = Field(None, description="Clip each element of the gradients to this value.")
+    auto_balance: bool = Field(False, description="Weigh rare classes more.")
+    use_ema: bool = Field(False, description="Use moving averages of the weights.")
+    ema_momentum: Momentum = 0.99
+    ema_overwrite_frequency: AtLeastOne | None = Field(None, description="Every so many steps; unset: at the end.")
+    lr_schedule: Text = Field("constant", description="How the learning rate falls; docs/training.md names the ways.")
+    lr_decay_steps: AtLeastOne = Field(1000, description="Batches.")
     lr_decay_rate: Positive = 0.96
 
-    seed: Annotated[Count, Field(ge=0, le=2**31 - 1)] = 42
-    standardize: bool = False
+    seed: Seed = Field(42, description="Another seed, another initialisation and order.")
+    standardize: bool = Field(False, description="Bring columns of numbers to mean 0 and deviation 1.")
 
 
 def parse_parameters(values: Mapping[str, Any], settings: Settings) -> TrainingParameters:
