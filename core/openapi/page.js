@@ -106,11 +106,19 @@ function schemaView(schema, sent) {
       : inside.map((item) => [h("p", { class: "note" }, item.title), schemaView(item.schema, sent)]));
 }
 
-/** JSON with colours, as text nodes. */
+/** JSON to read: indented, with short lists of plain values on one line. */
+function pretty(value) {
+  return JSON.stringify(value, null, 2).replace(/\[\s+([^[\]{}]{1,90}?)\s+\]/g, (list, inner) => `[${inner.replace(/\s*\n\s*/g, " ")}]`);
+}
+
+/** JSON with colours, as text nodes; text as it is. */
 function jsonView(value) {
-  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
   const block = h("pre", { tabindex: "0" });
-  if (typeof value === "string") return h("pre", { tabindex: "0" }, text);
+  const text = typeof value === "string" ? value : pretty(value);
+  if (typeof value === "string") {
+    block.append(text);
+    return block;
+  }
   const token = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\b(?:true|false|null)\b/g;
   let last = 0;
   for (const match of text.matchAll(token)) {
@@ -191,7 +199,7 @@ function tryView(operation) {
 function bodyForm(kind, media) {
   if (kind !== "multipart/form-data") {
     const text = h("textarea", { spellcheck: "false", "aria-label": "JSON to send" });
-    text.value = JSON.stringify(media.example ?? {}, null, 2);
+    text.value = pretty(media.example ?? {});
     return { element: h("label", { class: "tall" }, text), content: () => ({ text: text.value, kind }) };
   }
   const fields = Object.entries(resolve(media.schema).properties).map(([name, schema]) => {
