@@ -10,8 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import function_app
+from core.base.api import ANY
 from core.base.settings import Settings
 from devtools.backend import default_origins
+from tests.access import ACCESS, Admin, Lists, Makes, Open, Own
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,6 +135,21 @@ def test_every_blob_trigger_listens_to_event_grid_where_the_setting_says_so_what
     found = indexed(BLOB_TRIGGER_SOURCE="EventGrid", MAX_EPOCHS="many")
     blob_triggers = [name for name, trigger in FUNCTIONS.items() if trigger == "blobTrigger"]
     assert {name: blob["source"] for name, blob in found["blobs"].items()} == dict.fromkeys(blob_triggers, "EventGrid")
+
+
+def test_every_route_stands_in_the_table_of_who_may_call_it() -> None:
+    operations = {
+        (operation.method, operation.path): operation
+        for routes in function_app.ROUTES
+        for operation in routes.operations
+        if operation.method != ANY
+    }
+    assert operations.keys() == ACCESS.keys()
+    for key, access in ACCESS.items():
+        assert operations[key].anonymous == isinstance(access, Open), key
+        assert operations[key].admin == isinstance(access, Admin), key
+        if isinstance(access, Lists | Makes | Own):
+            assert ("_id}" in key[1]) == isinstance(access, Own), key
 
 
 def test_host_json_names_the_bundle_the_hub_and_a_timeout_above_a_slice() -> None:
