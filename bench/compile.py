@@ -81,16 +81,16 @@ def served() -> Iterator[tuple[httpx.Client, Host]]:
         )
         stack.callback(emulator.stop)
         emulator.start()
-        example = json.loads((ROOT / "local.settings.example.json").read_text("utf-8"))
+        example = ROOT / "local.settings.example.json"
         environment = {
             **os.environ,
-            **example["Values"],
+            **json.loads(example.read_text("utf-8"))["Values"],
             "AzureWebJobsStorage": emulator.connection_string(ACCOUNT),
             "ASPNET_JWT_KEY": KEY,
         }
         [port] = free_ports(1)
         host = Host(ROOT, python=Path(sys.executable), port=port, data=data / "host", log=data / "host.log",
-                    environment=environment)  # fmt: skip
+                    environment=environment, devhost_options=("--settings", str(example)))  # fmt: skip
         stack.callback(host.stop)
         host.start()
         headers = {"Authorization": f"Bearer {bearer_token(KEY, user='bench', admin=False, now=int(time.time()))}"}

@@ -49,10 +49,10 @@ def served(calls: Counter[str] | None = None) -> Iterator[tuple[httpx.Client, Ho
             for relay, port in zip(relays, emulator.ports, strict=True):
                 storage = storage.replace(f":{port}/", f":{relay}/")
             stack.enter_context(counting(dict(zip(relays, emulator.ports, strict=True)), calls))
-        example = json.loads((ROOT / "local.settings.example.json").read_text("utf-8"))
+        example = ROOT / "local.settings.example.json"
         environment = {
             **os.environ,
-            **example["Values"],
+            **json.loads(example.read_text("utf-8"))["Values"],
             "AzureWebJobsStorage": storage,
             "ASPNET_JWT_KEY": KEY,
             "WORK_DIR": str(data / "work"),
@@ -65,6 +65,7 @@ def served(calls: Counter[str] | None = None) -> Iterator[tuple[httpx.Client, Ho
             data=data / "host",
             log=data / "host.log",
             environment=environment,
+            devhost_options=("--settings", str(example)),
         )
         stack.callback(host.stop)
         host.start()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -9,7 +10,7 @@ _log = logging.getLogger("devhost")
 
 
 class Background:
-    """The running tasks of one part of the host."""
+    """The running tasks of a host."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -32,3 +33,9 @@ class Background:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def sleep_until(moment: float) -> None:
+    """Sleeps until a time in Unix seconds. Never long at once: the machine may sleep too, or change its clock."""
+    while (left := moment - time.time()) > 0:  # noqa: ASYNC110 - nothing announces that time has passed
+        await asyncio.sleep(min(left, 30))

@@ -5,19 +5,15 @@ class HostError(Exception):
     """The host cannot start or go on; the text says what to do."""
 
 
-class WorkerGone(Exception):
-    """The worker process ended while it had an invocation; the text is the platform's for that."""
-
-
 class InvocationFailed(Exception):
-    """User code raised; carries the exception's type and its traceback as text."""
+    """User code raised or ran for too long; `stack` is its traceback as text, `summary` begins
+    with its type."""
 
-    def __init__(self, kind: str, message: str, stack: str) -> None:
+    def __init__(self, message: str, kind: str = "", stack: str = "") -> None:
         super().__init__(message)
-        self.kind = kind
-        self.message = message
         self.stack = stack
+        self.summary = f"{kind}: {message}" if kind else message
 
 
-class InvocationTimedOut(InvocationFailed):
-    """The invocation ran longer than host.json's functionTimeout."""
+class WorkerGone(InvocationFailed):
+    """The worker process ended while it had the invocation; the text is the platform's for that."""

@@ -1,23 +1,27 @@
-"""The functions of the app as the host sees them: names and bindings, settings filled in."""
+"""The functions of the app as the host sees them: names and triggers, settings filled in."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from devhost.errors import HostError
 from devhost.settings import Settings
 
-Binding = dict[str, Any]
-
+# Trigger types, and the property of the binding that may name a durable function otherwise.
 _TRIGGERS = {
-    "httptrigger",
-    "blobtrigger",
-    "timertrigger",
-    "activitytrigger",
-    "orchestrationtrigger",
-    "entitytrigger",
+    "httptrigger": "",
+    "blobtrigger": "",
+    "timertrigger": "",
+    "activitytrigger": "activity",
+    "orchestrationtrigger": "orchestration",
+    "entitytrigger": "entityName",
 }
+_DURABLE = {"activitytrigger": "activity", "orchestrationtrigger": "orchestrator", "entitytrigger": "entity"}
 _OTHERS = {"http", "durableclient"}
 _AS_WRITTEN = {"name", "type", "direction", "route"}
+
+
+class UnknownFunction(Exception):
+    """The app has no durable function of that name."""
 
 
 @dataclass(frozen=True)
@@ -26,54 +30,50 @@ class Function:
 
     name: str
     kind: str
-    trigger: Binding
+    trigger: dict[str, Any]
 
 
-@dataclass
 class Functions:
-    """All enabled functions; durable ones also by the name under which they are called, any case."""
+    """All enabled functions, by kind and by the name under which they are called, any case."""
 
-    by_kind: dict[str, list[Function]] = field(default_factory=dict)
-    activities: dict[str, Function] = field(default_factory=dict)
-    orchestrators: dict[str, Function] = field(default_factory=dict)
-    entities: dict[str, Function] = field(default_factory=dict)
-
-    @classmethod
-    def from_descriptions(cls, descriptions: list[dict[str, Any]], settings: Settings) -> "Functions":
-        """Takes what the worker indexed; raises HostError for bindings this host cannot serve."""
-        functions = cls()
-        for description in descriptions:
-            if not settings.is_disabled(description["name"]):
-                functions._add(_read(description, settings))
-        return functions
+    def __init__(self, described: list[dict[str, Any]], settings: Settings) -> None:
+        self._by_kind: dict[str, dict[str, Function]] = {kind: {} for kind in _TRIGGERS}
+        for one in described:
+            if not settings.is_disabled(one["name"]):
+                function = _read(one["name"], one["bindings"], settings)
+                called = function.trigger.get(_TRIGGERS[function.kind]) or function.name
+                self._by_kind[function.kind][called.lower()] = function
 
     def of(self, kind: str) -> list[Function]:
         """The functions with a trigger of that type."""
-        return self.by_kind.get(kind, [])
+        return list(self._by_kind[kind].values())
 
-    def _add(self, function: Function) -> None:
-        self.by_kind.setdefault(function.kind, []).append(function)
-        trigger = function.trigger
-        if function.kind == "activitytrigger":
-            self.activities[(trigger.get("activity") or function.name).lower()] = function
-        elif function.kind == "orchestrationtrigger":
-            self.orchestrators[(trigger.get("orchestration") or function.name).lower()] = function
-        elif function.kind == "entitytrigger":
-            self.entities[(trigger.get("entityName") or function.name).lower()] = function
+    def require(self, kind: str, name: str) -> Function:
+        """A durable function by the name under which it is called; raises UnknownFunction in the extension's words."""
+        known, what = self._by_kind[kind], _DURABLE[kind]
+        if name.lower() in known:
+            return known[name.lower()]
+        names = ", ".join(f"'{function.name}'" for function in known.values())
+        listed = f"The following are the known {what} functions: {names}."
+        raise UnknownFunction(
+            f"The function '{name}' doesn't exist, is disabled, or is not an {what} function. Additional info: "
+            + (listed if names else f"No {what} functions are currently registered!")
+        )
 
 
-def _read(description: dict[str, Any], settings: Settings) -> Function:
-    name: str = description["name"]
-    trigger: Binding | None = None
-    for binding in description["bindings"]:
+def _read(name: str, bindings: list[dict[str, Any]], settings: Settings) -> Function:
+    """Raises HostError for bindings this host cannot serve."""
+    found: Function | None = None
+    for binding in bindings:
         kind = binding["type"].lower()
         if kind in _TRIGGERS:
-            trigger = {
+            filled = {
                 key: settings.substitute(value) if isinstance(value, str) and key not in _AS_WRITTEN else value
                 for key, value in binding.items()
             }
+            found = Function(name, kind, filled)
         elif kind not in _OTHERS:
             raise HostError(f"function {name}: devhost has no {binding['type']} binding.")
-    if trigger is None:
+    if found is None:
         raise HostError(f"function {name}: it has no trigger that devhost knows.")
-    return Function(name, trigger["type"].lower(), trigger)
+    return found

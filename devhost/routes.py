@@ -1,160 +1,123 @@
 """Route templates as ASP.NET Core reads them: constraints, optional and catch-all segments, precedence."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
 from urllib.parse import unquote
 from uuid import UUID
 
 from devhost.errors import HostError
-from devhost.functions import Function
 
-_PARAMETER = re.compile(r"\{(?P<all>\*{1,2})?(?P<name>\w+)(?P<constraints>(?::[^{}=?:]+(?:\([^)]*\))?)*)"
-                        r"(?:=(?P<default>[^{}?]*))?(?P<optional>\?)?\}")  # fmt: skip
-_CONSTRAINT = re.compile(r"(\w+)(?:\((.*)\))?$", re.DOTALL)
+Target = TypeVar("Target")
+Check = Callable[[str], bool]
+
+_PARAMETER = re.compile(
+    r"\{(?P<all>\*{1,2})?(?P<name>\w+)(?P<constraints>(?::[^{}?:]+(?:\([^)]*\))?)*)(?P<optional>\?)?\}"
+)
+_CONSTRAINT = re.compile(r":(\w+)(?:\(([^)]*)\))?")
 # Rank of a segment: a literal is the most specific, a catch-all the least.
 _LITERAL, _CONSTRAINED, _PLAIN, _ALL_CONSTRAINED, _ALL = range(1, 6)
 
-Check = Callable[[str], bool]
+
+def _parses_as(convert: Callable[[str], object]) -> Check:
+    def check(text: str) -> bool:
+        try:
+            convert(text)
+        except ValueError:
+            return False
+        return True
+
+    return check
 
 
-def _parses(convert: Callable[[str], Any], text: str) -> bool:
-    try:
-        convert(text)
-    except ValueError:
-        return False
-    return True
+def _integer(low: int = -(2**63), high: int = 2**63 - 1) -> Check:
+    return lambda text: re.fullmatch(r"[+-]?\d+", text) is not None and low <= int(text) <= high
 
 
-def _integer(bits: int, text: str) -> bool:
-    return bool(re.fullmatch(r"[+-]?\d+", text)) and -(2 ** (bits - 1)) <= int(text) < 2 ** (bits - 1)
+def _length(low: int, high: int | None = None) -> Check:
+    return lambda text: low <= len(text) <= (low if high is None else high)
 
 
-_SIMPLE: dict[str, Check] = {
-    "int": partial(_integer, 32),
-    "long": partial(_integer, 64),
-    "bool": lambda text: text.lower() in ("true", "false"),
-    "guid": partial(_parses, UUID),
-    "float": partial(_parses, float),
-    "double": partial(_parses, float),
-    "decimal": partial(_parses, float),
-    "alpha": lambda text: re.fullmatch(r"[A-Za-z]*", text) is not None,
-    "required": bool,
+# Constraints by name; each is made with the arguments that stand in its parentheses.
+_CONSTRAINTS: dict[str, Callable[..., Check]] = {
+    "int": lambda: _integer(-(2**31), 2**31 - 1),
+    "long": _integer,
+    "min": lambda low: _integer(low=int(low)),
+    "max": lambda high: _integer(high=int(high)),
+    "range": lambda low, high: _integer(int(low), int(high)),
+    "bool": lambda: lambda text: text.lower() in ("true", "false"),
+    "guid": lambda: _parses_as(UUID),
+    "float": lambda: _parses_as(float),
+    "double": lambda: _parses_as(float),
+    "decimal": lambda: _parses_as(float),
+    "alpha": lambda: lambda text: re.fullmatch(r"[A-Za-z]*", text) is not None,
+    "required": lambda: bool,
+    "length": lambda *bounds: _length(*map(int, bounds)),
+    "minlength": lambda low: lambda text: len(text) >= int(low),
+    "maxlength": lambda high: lambda text: len(text) <= int(high),
+    "regex": lambda *parts: lambda text: re.search(",".join(parts), text, re.IGNORECASE) is not None,
 }
-_WITH_ARGUMENT: dict[str, Callable[[str], Check]] = {
-    "min": lambda argument: lambda text: _integer(64, text) and int(text) >= int(argument),
-    "max": lambda argument: lambda text: _integer(64, text) and int(text) <= int(argument),
-    "range": lambda argument: partial(_in_range, *(int(part) for part in argument.split(","))),
-    "minlength": lambda argument: lambda text: len(text) >= int(argument),
-    "maxlength": lambda argument: lambda text: len(text) <= int(argument),
-    "length": lambda argument: partial(_in_length, [int(part) for part in argument.split(",")]),
-    "regex": lambda argument: lambda text: re.search(argument, text, re.IGNORECASE) is not None,
-}
 
 
-def _in_range(low: int, high: int, text: str) -> bool:
-    return _integer(64, text) and low <= int(text) <= high
+class Route(Generic[Target]):
+    """One template and what it leads to; no methods means every method. Raises HostError."""
 
+    def __init__(self, template: str, methods: Iterable[str], target: Target) -> None:
+        self.methods = frozenset(str(method).upper() for method in methods)
+        self.target = target
+        self._checks: list[tuple[str, Check]] = []
+        segments = [self._read(segment, template) for segment in template.split("/") if segment]
+        self._pattern = re.compile("".join(pattern for pattern, _ in segments) + "/?", re.IGNORECASE)
+        self.rank = tuple(rank for _, rank in segments)
 
-def _in_length(bounds: list[int], text: str) -> bool:
-    return bounds[0] <= len(text) <= bounds[-1]
-
-
-@dataclass
-class Route:
-    """One template bound to a function; `methods` empty means every method."""
-
-    function: Function
-    methods: frozenset[str]
-    pattern: re.Pattern[str]
-    rank: tuple[int, ...]
-    checks: list[tuple[str, Check]]
-    defaults: dict[str, str]
+    def _read(self, segment: str, template: str) -> tuple[str, int]:
+        """Regular expression and rank of a segment."""
+        parameters = list(_PARAMETER.finditer(segment))
+        literals = _PARAMETER.sub("\0", segment).split("\0")
+        if any("{" in literal or "}" in literal for literal in literals):
+            raise HostError(f"the segment '{segment}' of the route '{template}' cannot be read.")
+        if not parameters:
+            return "/" + re.escape(segment), _LITERAL
+        self._checks += [(one["name"], check) for one in parameters for check in _checks(one["constraints"])]
+        only = parameters[0] if len(parameters) == 1 and literals == ["", ""] else None
+        is_constrained = only is None or bool(only["constraints"])
+        if only is not None and only["all"]:
+            return f"(?:/(?P<{only['name']}>.*))?", _ALL_CONSTRAINED if is_constrained else _ALL
+        pattern = "/" + re.escape(literals[0])
+        for parameter, literal in zip(parameters, literals[1:], strict=True):
+            pattern += f"(?P<{parameter['name']}>[^/]+)" + re.escape(literal)
+        is_optional = only is not None and only["optional"]
+        return f"(?:{pattern})?" if is_optional else pattern, _CONSTRAINED if is_constrained else _PLAIN
 
     def match(self, path: str) -> dict[str, str] | None:
         """Route values for a decoded path, None when it does not fit."""
-        found = self.pattern.fullmatch(path)
-        if found is None:
-            return None
-        values = {name: value for name, value in found.groupdict().items() if value}
-        if not all(check(values[name]) for name, check in self.checks if name in values):
-            return None
-        return self.defaults | values
+        found = self._pattern.fullmatch(path)
+        values = {name: value for name, value in found.groupdict().items() if value} if found else {}
+        fits = found is not None and all(check(values[name]) for name, check in self._checks if name in values)
+        return values if fits else None
 
 
-class RouteTable:
-    """All HTTP functions of the app, the most specific route first."""
+def _checks(constraints: str) -> list[Check]:
+    try:
+        return [
+            _CONSTRAINTS[name.lower()](*(arguments.split(",") if arguments else ()))
+            for name, arguments in _CONSTRAINT.findall(constraints)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise HostError(f"the route constraint '{constraints[1:]}' is not known.") from error
 
-    def __init__(self, functions: list[Function], prefix: str) -> None:
-        routes = [_compile(function, prefix) for function in functions]
+
+class RouteTable(Generic[Target]):
+    """Routes, the most specific first; of equal ones the one that was named first."""
+
+    def __init__(self, routes: Iterable[Route[Target]]) -> None:
         self._routes = sorted(routes, key=lambda route: route.rank)
 
-    def find(self, method: str, raw_path: str) -> tuple[Function, dict[str, str]] | None:
-        """The function for a request and its route values. A wrong method is not found, as on Azure."""
+    def find(self, method: str, raw_path: str) -> tuple[Target, dict[str, str]] | None:
+        """What a request leads to, and its route values. A wrong method is not found, as on Azure."""
         # An encoded slash is not a separator and stays encoded in the value.
         path = unquote(raw_path.replace("%2F", "%252F").replace("%2f", "%252f"))
         for route in self._routes:
-            if route.methods and method not in route.methods:
-                continue
-            values = route.match(path)
-            if values is not None:
-                return route.function, values
+            if (not route.methods or method in route.methods) and (values := route.match(path)) is not None:
+                return route.target, values
         return None
-
-
-def _compile(function: Function, prefix: str) -> Route:
-    own = function.trigger.get("route", function.name).strip("/")
-    template = "/".join(part for part in (prefix, own) if part)
-    pattern, rank = "", []
-    checks: list[tuple[str, Check]] = []
-    defaults: dict[str, str] = {}
-    for segment in template.split("/") if template else []:
-        parameters = list(_PARAMETER.finditer(segment))
-        if not parameters:
-            if "{" in segment or "}" in segment:
-                raise HostError(f"function {function.name}: the route segment '{segment}' cannot be read.")
-            pattern += "/" + re.escape(segment)
-            rank.append(_LITERAL)
-            continue
-        for parameter in parameters:
-            checks += [(parameter["name"], check) for check in _checks(function, parameter["constraints"])]
-            if parameter["default"] is not None:
-                defaults[parameter["name"]] = parameter["default"]
-        text, segment_rank = _segment(segment, parameters)
-        pattern += text
-        rank.append(segment_rank)
-    methods = frozenset(str(method).upper() for method in function.trigger.get("methods") or ())
-    return Route(function, methods, re.compile(pattern + "/?", re.IGNORECASE), tuple(rank), checks, defaults)
-
-
-def _segment(segment: str, parameters: list[re.Match[str]]) -> tuple[str, int]:
-    """Regular expression and rank of a segment with parameters."""
-    only = parameters[0] if len(parameters) == 1 and parameters[0][0] == segment else None
-    if only is not None and only["all"]:
-        rank = _ALL_CONSTRAINED if only["constraints"] else _ALL
-        return f"(?:/(?P<{only['name']}>.*))?", rank
-    constrained = any(parameter["constraints"] for parameter in parameters)
-    rank = _CONSTRAINED if constrained or only is None else _PLAIN
-    if only is not None and (only["optional"] or only["default"] is not None):
-        return f"(?:/(?P<{only['name']}>[^/]+))?", rank
-    text, last = "", 0
-    for parameter in parameters:
-        text += re.escape(segment[last : parameter.start()]) + f"(?P<{parameter['name']}>[^/]+)"
-        last = parameter.end()
-    return "/" + text + re.escape(segment[last:]), rank
-
-
-def _checks(function: Function, constraints: str) -> list[Check]:
-    checks: list[Check] = []
-    for text in re.split(r":(?![^(]*\))", constraints)[1:]:
-        found = _CONSTRAINT.match(text)
-        name, argument = (found[1].lower(), found[2]) if found else (text, None)
-        if argument is None and name in _SIMPLE:
-            checks.append(_SIMPLE[name])
-        elif argument is not None and name in _WITH_ARGUMENT:
-            checks.append(_WITH_ARGUMENT[name](argument))
-        else:
-            raise HostError(f"function {function.name}: the route constraint '{text}' is not known.")
-    return checks

@@ -1,147 +1,103 @@
-"""Keeps a worker running: starts it, restarts it after a crash, swaps it after an edit, ends it when hung."""
+"""Keeps a worker running: starts another after a crash, swaps it after an edit, ends it when it hangs."""
 
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from devhost.background import Background
-from devhost.errors import HostError, InvocationTimedOut
+from devhost.errors import HostError, InvocationFailed
+from devhost.frames import Body, Header
 from devhost.functions import Function, Functions
-from devhost.host_file import HostFile
-from devhost.link import Header
 from devhost.settings import Settings
-from devhost.worker_process import Reply, WorkerProcess
+from devhost.worker_process import WorkerProcess
 
 _log = logging.getLogger("devhost.worker")
 
-_FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
 _HEALTHY_SECONDS = 30.0
 _SWAP_SECONDS = 30.0
 
 
 class Supervisor:
-    """The one place that calls user code; callers wait while a crashed worker is being replaced."""
+    """The one place that calls user code; callers wait while a crashed worker is being replaced.
 
-    def __init__(self, app_dir: Path, host_file: HostFile, settings: Settings, durable_client: Header) -> None:
-        self._app_dir = app_dir
-        self._host_file = host_file
-        self._settings = settings
-        self._durable_client = durable_client
+    `config` is what a worker has to know; `use` is told the functions of every worker before it takes over."""
+
+    def __init__(
+        self, config: Header, settings: Settings, background: Background, use: Callable[[Functions], None]
+    ) -> None:
+        self._config, self._settings = config, settings
+        self._background, self._use = background, use
         self._worker: WorkerProcess | None = None
         self._ready = asyncio.Event()
         self._pause = _FIRST_PAUSE
-        self._started = 0.0
-        self._background = Background()
-        self.on_functions: Callable[[Functions], Awaitable[None]] | None = None
+        self._since = 0.0
 
-    async def start(self) -> Functions:
-        """Starts the first worker; raises HostError when the app cannot be indexed."""
-        worker, functions = await self._launch()
-        self._take(worker)
-        return functions
-
-    async def _launch(self) -> tuple[WorkerProcess, Functions]:
-        config: dict[str, Any] = {
-            "app": str(self._app_dir),
-            "log_levels": self._host_file.log_levels,
-            "durable_client": self._durable_client,
-        }
-        worker = WorkerProcess(self._app_dir, config, self._settings.environment)
-        descriptions = await worker.start()
+    async def start(self) -> None:
+        """Starts a worker, which takes the place of the present one; raises HostError if it cannot serve."""
+        worker = WorkerProcess(lambda: self._ended(worker))
+        described = await worker.start(self._config, self._settings.environment)
         try:
-            return worker, Functions.from_descriptions(descriptions, self._settings)
+            self._use(Functions(described, self._settings))
         except HostError:
             await worker.stop()
             raise
-
-    def _take(self, worker: WorkerProcess) -> None:
-        self._worker = worker
-        self._started = asyncio.get_running_loop().time()
-        worker.on_exit = lambda: self._crashed(worker)
+        old, self._worker = self._worker, worker
+        self._since = asyncio.get_running_loop().time()
         self._ready.set()
+        if old is not None:
+            self._background.start(old.retire(_SWAP_SECONDS))
 
-    def _crashed(self, worker: WorkerProcess) -> None:
-        if worker is not self._worker:
-            return
-        self._ready.clear()
-        _log.error("The worker process ended unexpectedly; starting a new one.")
-        self._background.start(self._restart())
+    def _ended(self, worker: WorkerProcess) -> None:
+        if worker is self._worker:
+            self._ready.clear()
+            _log.error("The worker process ended unexpectedly; starting a new one.")
+            self._background.start(self._restart())
 
     async def _restart(self) -> None:
-        if asyncio.get_running_loop().time() - self._started > _HEALTHY_SECONDS:
+        if asyncio.get_running_loop().time() - self._since > _HEALTHY_SECONDS:
             self._pause = _FIRST_PAUSE
-        while True:
+        while not self._ready.is_set():
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-            try:
-                worker, functions = await self._launch()
-            except HostError as error:
-                _log.error("%s", error)
-                continue
-            if self._ready.is_set():
-                # A reload was faster.
-                await worker.stop()
-                return
-            self._take(worker)
-            if self.on_functions is not None:
-                await self.on_functions(functions)
-            return
+            await self.reload()
 
     async def reload(self) -> None:
-        """Swaps the worker for one with the code as it is now; keeps the old one when indexing fails."""
+        """Takes the code as it is now; the code before stays in use when that cannot be indexed."""
         try:
-            worker, functions = await self._launch()
+            await self.start()
+            _log.info("The app was loaded again.")
         except HostError as error:
-            _log.error("%s The code before the change stays in use.", error)
-            return
-        old, self._worker = self._worker, None
-        self._take(worker)
-        if self.on_functions is not None:
-            await self.on_functions(functions)
-        _log.info("The app was reloaded.")
-        if old is not None:
-            self._background.start(self._retire(old))
+            _log.error("%s The code before stays in use.", error)
 
-    async def _retire(self, worker: WorkerProcess) -> None:
-        await worker.idle(_SWAP_SECONDS)
-        await worker.stop()
-
-    async def call(self, function: Function, header: Header, body: bytes | bytearray = b"") -> Reply:
-        """Runs a function; raises InvocationFailed, InvocationTimedOut or WorkerGone."""
-        if not self._ready.is_set():
-            await self._ready.wait()
+    async def call(self, function: Function, body: bytes = b"", **facts: Any) -> tuple[Header, Body]:
+        """Runs a function; `facts` are what its trigger tells beside the body. Raises InvocationFailed."""
+        await self._ready.wait()
         worker = self._worker
         assert worker is not None
-        if self._host_file.function_timeout is None:
-            return await worker.call(function.name, header, body)
-        header.setdefault("invocation", str(uuid.uuid4()))
+        invocation = str(uuid.uuid4())
         try:
-            async with asyncio.timeout(self._host_file.function_timeout):
-                return await worker.call(function.name, header, body)
+            async with asyncio.timeout(self._settings.timeout):
+                return await worker.request({"id": invocation, "function": function.name, **facts}, body)
         except TimeoutError:
             # As in the real host: user code cannot be interrupted, so its process has to go.
-            if worker is self._worker and self._ready.is_set():
+            if worker is self._worker:
                 self._ready.clear()
-                self._background.start(self._replace(worker))
-            message = (
-                f"Timeout value of {self._host_file.function_timeout_text} exceeded by function "
-                f"'Functions.{function.name}' (Id: '{header['invocation']}'). Initiating cancellation."
+            worker.kill()
+            failure = InvocationFailed(
+                f"Timeout value of {self._settings.timeout_text} exceeded by function 'Functions.{function.name}' "
+                f"(Id: '{invocation}'). Initiating cancellation."
             )
-            _log.error("%s", message)
-            raise InvocationTimedOut("FunctionTimeoutException", message, "") from None
-
-    async def _replace(self, worker: WorkerProcess) -> None:
-        worker.on_exit = None
-        worker.kill()
-        await self._restart()
+        except InvocationFailed as error:
+            failure = error
+        if function.kind != "orchestrationtrigger":  # Its status tells what happened to it.
+            _log.error("Executed 'Functions.%s' (Failed): %s", function.name, failure.stack or failure)
+        raise failure
 
     async def stop(self) -> None:
-        """Ends the worker and everything that would start another."""
-        self._ready.clear()
-        await self._background.stop()
-        if self._worker is not None:
-            await self._worker.stop()
+        """Ends the worker."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.stop()

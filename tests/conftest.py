@@ -190,10 +190,10 @@ def make_backend(
 ) -> Backend:
     [port] = free_ports(1)
     data = session_folder / f"backend-{port}"
-    example = json.loads((ROOT / "local.settings.example.json").read_text("utf-8"))
+    example = ROOT / "local.settings.example.json"
     environment = {
         **os.environ,
-        **example["Values"],
+        **json.loads(example.read_text("utf-8"))["Values"],
         "AzureWebJobsStorage": storage.connection_string,
         "ASPNET_JWT_KEY": SIGNING_KEY,
         "WORK_DIR": str(data / "work"),
@@ -207,6 +207,7 @@ def make_backend(
         log=data / "host.log",
         environment=environment,
         cors=ORIGIN,
-        devhost_options=options,
+        # What a developer has in local.settings.json is no matter of the tests.
+        devhost_options=("--settings", str(example), *options),
     )
     return Backend(host, storage)

@@ -2,257 +2,218 @@
 
 import asyncio
 import base64
-import binascii
 import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 from aiohttp import web
 
-from devhost.durable import history
-from devhost.durable.engine import AlreadyRunning, Engine
+from devhost.durable.actions import entity_event
+from devhost.durable.engine import Engine, InvalidOperation
 from devhost.durable.entities import entity_id
-from devhost.durable.episode import UnknownFunction
+from devhost.durable.events import EventType, new_event, unix_seconds
 from devhost.durable.instance import FAILED, Instance
-from devhost.durable.links import Links
-from devhost.durable.revival import NotRewindable, rewind
-from devhost.durable.status import PAGE, Filter, folded_history, status_of
+from devhost.durable.views import Links, folded, status_of
+from devhost.functions import UnknownFunction
 
-Request = web.BaseRequest
-Answer = web.Response
+Values = dict[str, str]
+Endpoint = Callable[[web.Request, Values], Awaitable[web.Response]]
 
 _BAD_ID = re.compile(r"[/\\#?\x00-\x1f\x7f]")
 _LONGEST_ID = 256
+_PAGE = 100
+_POLL_SECONDS = 0.05
 
 
 class DurableApi:
-    """Answers requests below `/durabletask/` and `/runtime/webhooks/durabletask/`."""
+    """The endpoints below `/durabletask/` and `/runtime/webhooks/durabletask/`."""
 
     def __init__(self, engine: Engine, links: Links) -> None:
-        self._engine = engine
-        self._links = links
-        self._operations: dict[str, Callable[[Request, Instance], Awaitable[Answer]]] = {
-            "terminate": self._terminate,
-            "suspend": self._suspend,
-            "resume": self._resume,
-            "rewind": self._rewind,
-            "restart": self._restart,
-        }
+        self._engine, self._links = engine, links
 
-    async def handle(self, request: Request, path: str) -> Answer:
-        """`path` is what follows the prefix, still percent-encoded."""
-        parts = [unquote(part) for part in path.strip("/").split("/")]
-        match request.method, [parts[0].lower(), *parts[1:]]:
-            case "POST", ["orchestrators", name]:
-                return await self._start(request, name, uuid.uuid4().hex)
-            case "POST", ["orchestrators", name, instance_id]:
-                return await self._start(request, name, instance_id)
-            case "GET", ["instances"]:
-                return self._list(request)
-            case "DELETE", ["instances"]:
-                return self._purge_many(request)
-            case method, ["instances", instance_id, *rest] if rest or method in ("GET", "DELETE"):
-                return await self._about(request, instance_id, rest)
-            case "GET", ["entities", name, key]:
-                exists, state = self._engine.store.entity(entity_id(name, key))
-                return _json(json.loads(state or "null")) if exists else web.Response(status=404)
-            case "POST", ["entities", name, key]:
-                return await self._signal(request, name, key)
-        return web.Response(status=404)
+    def endpoints(self) -> list[tuple[str, str, Endpoint]]:
+        """Method, route template and handler of each."""
+        table: list[tuple[str, str, Endpoint]] = [
+            ("POST", "orchestrators/{name}/{id?}", self._start),
+            ("GET", "instances", self._list),
+            ("DELETE", "instances", self._purge_many),
+            ("GET", "instances/{id}", self._status),
+            ("DELETE", "instances/{id}", self._purge),
+            ("POST", "instances/{id}/raiseEvent/{event}", self._raise_event),
+            ("POST", "instances/{id}/terminate", partial(self._send, EventType.ExecutionTerminated)),
+            ("POST", "instances/{id}/suspend", partial(self._send, EventType.ExecutionSuspended)),
+            ("POST", "instances/{id}/resume", partial(self._send, EventType.ExecutionResumed)),
+            ("POST", "instances/{id}/rewind", self._rewind),
+            ("POST", "instances/{id}/restart", self._restart),
+            ("GET", "entities/{name}/{key}", self._read_entity),
+            ("POST", "entities/{name}/{key}", self._signal_entity),
+        ]
+        return [(method, template, _explained(endpoint)) for method, template, endpoint in table]
 
-    async def _about(self, request: Request, instance_id: str, rest: list[str]) -> Answer:
-        instance = self._engine.store.instance(instance_id)
+    def _instance(self, values: Values, *, live: bool = False) -> Instance:
+        """The instance a request is about; `live` refuses one that has ended."""
+        instance = self._engine.instances.get(values["id"])
         if instance is None:
-            return web.Response(status=404)
-        if not rest:
-            return self._purge(instance) if request.method == "DELETE" else self._status(request, instance)
-        if request.method != "POST":
-            return web.Response(status=404)
-        if rest[0].lower() == "raiseevent" and len(rest) == 2:
-            return await self._raise_event(request, instance, rest[1])
-        operation = self._operations.get(rest[0].lower()) if len(rest) == 1 else None
-        return await operation(request, instance) if operation else web.Response(status=404)
+            raise web.HTTPNotFound(text="")
+        if live and not instance.is_live:
+            raise web.HTTPGone(text="")
+        return instance
 
     # starting
 
-    async def _start(self, request: Request, name: str, instance_id: str) -> Answer:
+    async def _start(self, request: web.Request, values: Values) -> web.Response:
+        instance_id = values.get("id") or uuid.uuid4().hex
         if len(instance_id) > _LONGEST_ID or _BAD_ID.search(instance_id) or instance_id.startswith("@"):
-            return _error(
-                400,
+            raise ValueError(
                 f"Instance ID '{instance_id}' is not valid: at most {_LONGEST_ID} characters, "
-                "none of / \\ # ?, no @ at the beginning.",
+                "none of / \\ # ?, no @ at the beginning."
             )
-        text = (await request.read()).decode("utf-8", "replace").strip() or "null"
-        try:
-            json.loads(text)
-        except ValueError:
-            return _error(400, "The request body is not valid JSON.")
-        try:
-            self._engine.begin(name, instance_id, text, request.query.get("version"))
-        except UnknownFunction as error:
-            return _error(400, str(error))
-        except AlreadyRunning as error:
-            return _error(500, str(error), "InvalidOperationException")
-        seconds = request.query.get("timeout")
-        if seconds and re.fullmatch(r"\d+(\.\d+)?", seconds):
-            return await self._wait(request, instance_id, float(seconds))
-        return self._accepted(request, instance_id)
-
-    async def _wait(self, request: Request, instance_id: str, seconds: float) -> Answer:
-        """The start that answers with the output when it comes in time."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < deadline:
-            instance = self._engine.store.instance(instance_id)
+        text = await _json_text(request)
+        self._engine.create(values["name"], instance_id, text, request.query.get("version", ""))
+        # With `timeout` the answer is the output, if that comes in time.
+        for _ in range(round(float(request.query.get("timeout", "0")) / _POLL_SECONDS)):
+            instance = self._engine.instances.get(instance_id)
             if instance is not None and not instance.is_live:
-                output = json.loads(instance.output or "null")
-                return _json(output, 500 if instance.status == FAILED else 200)
-            await asyncio.sleep(0.05)
+                return _json(instance.output, 500 if instance.status == FAILED else 200)
+            await asyncio.sleep(_POLL_SECONDS)
         return self._accepted(request, instance_id)
 
-    def _accepted(self, request: Request, instance_id: str) -> Answer:
+    def _accepted(self, request: web.Request, instance_id: str) -> web.Response:
         links = self._links.of(instance_id, f"{request.scheme}://{request.headers.get('Host', request.host)}")
-        headers = {"Location": links["statusQueryGetUri"], "Retry-After": "10"}
-        return _json(links, 202, headers)
+        return _json(links, 202, {"Location": links["statusQueryGetUri"], "Retry-After": "10"})
+
+    async def _restart(self, request: web.Request, values: Values) -> web.Response:
+        instance = self._instance(values)
+        new_id = uuid.uuid4().hex if _flag(request, "restartWithNewInstanceId", True) else instance.id
+        self._engine.create(instance.name, new_id, instance.input, instance.version)
+        return self._accepted(request, new_id)
 
     # reading
 
-    def _status(self, request: Request, instance: Instance) -> Answer:
-        show_input = _flag(request, "showInput", True)
+    async def _status(self, request: web.Request, values: Values) -> web.Response:
+        instance, show_input = self._instance(values), _flag(request, "showInput", True)
         body = status_of(instance, show_input)
         if _flag(request, "showHistory"):
-            show_output = _flag(request, "showHistoryOutput")
-            body["historyEvents"] = folded_history(self._engine.store, instance.id, show_output, show_input)
+            history = self._engine.history(instance.id)
+            body["historyEvents"] = folded(history, _flag(request, "showHistoryOutput"), show_input)
         if instance.is_live:
             return _json(body, 202, {"Location": str(request.url), "Retry-After": "5"})
         failed = instance.status == FAILED and _flag(request, "returnInternalServerErrorOnFailure")
         return _json(body, 500 if failed else 200)
 
-    def _list(self, request: Request) -> Answer:
+    async def _list(self, request: web.Request, _values: Values) -> web.Response:
         top = request.query.get("top", "")
-        limit = int(top) if top.isdigit() and int(top) else PAGE
-        try:
-            after = _position(request.headers.get("x-ms-continuation-token", ""))
-            found = Filter.from_query(request.query).select(self._engine.store, limit + 1, after)
-        except ValueError as error:
-            return _error(400, str(error))
-        page = found[:limit]
-        headers = {"x-ms-continuation-token": _token(page[-1])} if len(found) > limit else {}
-        show_input = _flag(request, "showInput", False)
-        return _json([status_of(instance, show_input) for instance in page], headers=headers)
+        size = int(top) if top.isdigit() and int(top) else _PAGE
+        token = request.headers.get("x-ms-continuation-token")
+        after = tuple(json.loads(base64.b64decode(token, validate=True))) if token else (0.0, "")
+        found = [instance for instance in self._matching(request) if (instance.created, instance.id) > after]
+        headers: dict[str, str] = {}
+        if len(found) > size:
+            position = json.dumps([found[size - 1].created, found[size - 1].id])
+            headers["x-ms-continuation-token"] = base64.b64encode(position.encode()).decode()
+        return _json([status_of(one, _flag(request, "showInput")) for one in found[:size]], headers=headers)
+
+    def _matching(self, request: web.Request) -> list[Instance]:
+        """The instances that the query asks for, oldest first."""
+        query = request.query
+        since = unix_seconds(query["createdTimeFrom"]) if query.get("createdTimeFrom") else 0.0
+        until = unix_seconds(query["createdTimeTo"]) if query.get("createdTimeTo") else float("inf")
+        statuses = {part.strip().lower() for part in query.get("runtimeStatus", "").split(",") if part.strip()}
+        found = [
+            instance
+            for instance in self._engine.instances.values()
+            if since <= instance.created <= until
+            and (not statuses or instance.status.lower() in statuses)
+            and instance.id.startswith(query.get("instanceIdPrefix", ""))
+        ]
+        return sorted(found, key=lambda instance: (instance.created, instance.id))
 
     # changing
 
-    async def _raise_event(self, request: Request, instance: Instance, name: str) -> Answer:
-        if not instance.is_live:
-            return web.Response(status=410)
-        text = (await request.read()).decode("utf-8", "replace").strip()
-        if text and request.content_type != "application/json":
-            return _error(400, "Only application/json request content is supported")
-        try:
-            data = json.loads(text or "null")
-        except ValueError:
-            return _error(400, "The request body is not valid JSON.")
-        event = history.event(history.EVENT_RAISED, Name=name, Input=json.dumps(data))
-        self._engine.send(instance.id, event)
+    async def _raise_event(self, request: web.Request, values: Values) -> web.Response:
+        instance = self._instance(values, live=True)
+        if request.can_read_body and request.content_type != "application/json":
+            raise ValueError("Only application/json request content is supported")
+        text = await _json_text(request)
+        self._engine.send(instance.id, new_event(EventType.EventRaised, Name=values["event"], Input=text))
         return web.Response(status=202)
 
-    async def _send(self, request: Request, instance: Instance, kind: int) -> Answer:
-        if not instance.is_live:
-            return web.Response(status=410)
-        self._engine.send(instance.id, history.event(kind, Input=request.query.get("reason", "")))
+    async def _send(self, kind: EventType, request: web.Request, values: Values) -> web.Response:
+        instance = self._instance(values, live=True)
+        self._engine.send(instance.id, new_event(kind, Input=request.query.get("reason", "")))
         return web.Response(status=202)
 
-    async def _terminate(self, request: Request, instance: Instance) -> Answer:
-        return await self._send(request, instance, history.EXECUTION_TERMINATED)
-
-    async def _suspend(self, request: Request, instance: Instance) -> Answer:
-        return await self._send(request, instance, history.EXECUTION_SUSPENDED)
-
-    async def _resume(self, request: Request, instance: Instance) -> Answer:
-        return await self._send(request, instance, history.EXECUTION_RESUMED)
-
-    async def _rewind(self, _request: Request, instance: Instance) -> Answer:
-        if instance.is_live:
-            return _error(500, "The rewind operation is only supported on failed orchestration instances.")
-        if instance.status != FAILED:
-            return web.Response(status=410)
-        try:
-            rewind(self._engine, instance)
-        except NotRewindable as error:
-            return _error(500, str(error), "NotSupportedException")
+    async def _rewind(self, _request: web.Request, values: Values) -> web.Response:
+        instance = self._instance(values)
+        if not instance.is_live and instance.status != FAILED:
+            raise web.HTTPGone(text="")
+        self._engine.rewind(instance)
         return web.Response(status=202)
 
-    async def _restart(self, request: Request, instance: Instance) -> Answer:
-        fresh = _flag(request, "restartWithNewInstanceId", True)
-        new_id = uuid.uuid4().hex if fresh else instance.id
-        try:
-            self._engine.begin(instance.name, new_id, instance.input, instance.version)
-        except UnknownFunction as error:
-            return _error(400, str(error))
-        except AlreadyRunning as error:
-            return _error(500, str(error), "InvalidOperationException")
-        return self._accepted(request, new_id)
+    async def _purge(self, _request: web.Request, values: Values) -> web.Response:
+        return self._purged([self._instance(values)])
 
-    def _purge(self, instance: Instance) -> Answer:
-        if instance.is_live:
-            return web.Response(status=404)
-        self._engine.purge(instance.id)
-        return _json({"instancesDeleted": 1})
-
-    def _purge_many(self, request: Request) -> Answer:
+    async def _purge_many(self, request: web.Request, _values: Values) -> web.Response:
         if not request.query.get("createdTimeFrom"):
-            return _error(400, "Please provide value for 'createdTimeFrom' parameter.")
-        try:
-            found = Filter.from_query(request.query).select(self._engine.store)
-        except ValueError as error:
-            return _error(400, str(error))
-        ended = [instance for instance in found if not instance.is_live]
+            raise ValueError("Please provide value for 'createdTimeFrom' parameter.")
+        return self._purged(self._matching(request))
+
+    def _purged(self, instances: list[Instance]) -> web.Response:
+        ended = [instance for instance in instances if not instance.is_live]
         for instance in ended:
             self._engine.purge(instance.id)
-        return _json({"instancesDeleted": len(ended)}) if ended else web.Response(status=404)
+        if not ended:
+            raise web.HTTPNotFound(text="")
+        return _json({"instancesDeleted": len(ended)})
 
-    async def _signal(self, request: Request, name: str, key: str) -> Answer:
-        try:
-            self._engine.check_name("entity", name)
-        except UnknownFunction as error:
-            return _error(400, str(error))
-        text = (await request.read()).decode("utf-8", "replace").strip()
-        operation = request.query.get("op", "")
-        message = {"op": operation, "signal": True, "input": text or '"null"', "id": str(uuid.uuid4())}
-        event = history.event(history.EVENT_SENT, Name="op", Input=json.dumps(message))
-        self._engine.send(entity_id(name, key), event)
+    # entities
+
+    async def _read_entity(self, _request: web.Request, values: Values) -> web.Response:
+        entity = self._engine.entity_state(entity_id(values["name"], values["key"]))
+        if entity is None:
+            raise web.HTTPNotFound(text="")
+        return _json(json.loads(entity["state"] or "null"))
+
+    async def _signal_entity(self, request: web.Request, values: Values) -> web.Response:
+        self._engine.functions.require("entitytrigger", values["name"])
+        text = (await request.text()).strip() or '"null"'
+        target = entity_id(values["name"], values["key"])
+        self._engine.send(target, entity_event(target, request.query.get("op", ""), text, caller={}))
         return web.Response(status=202)
 
 
-def _flag(request: Request, name: str, default: bool = False) -> bool:
+def _explained(endpoint: Endpoint) -> Endpoint:
+    """Answers what the engine and bad requests raise in the extension's form."""
+
+    async def answer(request: web.Request, values: Values) -> web.Response:
+        try:
+            return await endpoint(request, values)
+        except (UnknownFunction, ValueError) as error:
+            status, text, kind, message = 400, "Bad Request", "System.ArgumentException", str(error)
+        except InvalidOperation as error:
+            status, text, kind, message = 500, "Internal Server Error", "System.InvalidOperationException", str(error)
+        return _json({"Message": text, "ExceptionMessage": message, "ExceptionType": kind, "StackTrace": ""}, status)
+
+    return answer
+
+
+def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(text=json.dumps(body), status=status, content_type="application/json", headers=headers)
+
+
+async def _json_text(request: web.Request) -> str:
+    """The body, which must be JSON; none is null."""
+    text = (await request.read()).decode("utf-8", "replace").strip() or "null"
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise ValueError("The request body is not valid JSON.") from error
+    return text
+
+
+def _flag(request: web.Request, name: str, default: bool = False) -> bool:
     text = request.query.get(name)
     return default if text is None else text.lower() == "true"
-
-
-def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    return web.Response(
-        body=json.dumps(body).encode(), status=status, content_type="application/json", headers=headers or {}
-    )
-
-
-def _error(status: int, message: str, kind: str = "ArgumentException") -> Answer:
-    text = {400: "Bad Request", 500: "Internal Server Error"}[status]
-    body = {"Message": text, "ExceptionMessage": message, "ExceptionType": f"System.{kind}", "StackTrace": ""}
-    return _json(body, status)
-
-
-def _token(instance: Instance) -> str:
-    return base64.b64encode(json.dumps([instance.created, instance.id]).encode()).decode()
-
-
-def _position(token: str) -> tuple[float, str] | None:
-    if not token:
-        return None
-    try:
-        created, instance_id = json.loads(base64.b64decode(token, validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise ValueError("The continuation token is not valid.") from error
-    return created, instance_id

@@ -1,20 +1,15 @@
 """Entities: batches of operations on a small state, one batch at a time for each entity."""
 
-import asyncio
 import json
-import logging
-import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from devhost.durable import history
-from devhost.durable.store import Message
+from devhost import frames
+from devhost.durable.events import Event, EventType, new_event
 from devhost.errors import InvocationFailed, WorkerGone
+from devhost.functions import Functions, UnknownFunction
 from devhost.supervisor import Supervisor
 
-if TYPE_CHECKING:
-    from devhost.durable.engine import Engine
-
-_log = logging.getLogger("devhost.durable")
+_ERROR = "Microsoft.Azure.WebJobs.Extensions.DurableTask.EntityFailureException"
 
 
 def is_entity(target: str) -> bool:
@@ -27,72 +22,32 @@ def entity_id(name: str, key: str) -> str:
     return f"@{name.lower()}@{key}"
 
 
-class Entities:
-    """Runs the operations queued for entities."""
+async def run_batch(
+    target: str, entity: Any, operations: list[dict[str, Any]], functions: Functions, supervisor: Supervisor
+) -> dict[str, Any]:
+    """Runs operations on an entity, `{"state": JSON text}` or None: their `results`, and the state afterwards.
 
-    def __init__(self, engine: "Engine", supervisor: Supervisor, slots: asyncio.Semaphore) -> None:
-        self._engine = engine
-        self._supervisor = supervisor
-        self._slots = slots
-
-    async def step(self, target: str) -> bool:
-        """Runs all operations that are waiting as one batch; False when there are none."""
-        async with self._slots:
-            store = self._engine.store
-            messages = store.due_messages(target)
-            if not messages:
-                return False
-            requests: list[dict[str, Any]] = [json.loads(message.event["Input"]) for message in messages]
-            try:
-                result = await self._run(target, requests)
-            except WorkerGone:
-                return True
-            answers = [
-                Message(request["parent"], _answer(request, outcome), request["parentExecution"])
-                for request, outcome in zip(requests, result["results"], strict=True)
-                if not request["signal"]
-            ]
-            with store.transaction():
-                store.remove(message.seq for message in messages)
-                if "entityState" in result:
-                    store.save_entity(target, result["entityExists"], result["entityState"])
-                for answer in answers:
-                    store.post(answer)
-        for answer in answers:
-            self._engine.wake(answer.target)
-        return True
-
-    async def _run(self, target: str, requests: list[dict[str, Any]]) -> dict[str, Any]:
-        _, name, key = target.split("@", 2)
-        function = self._engine.functions.entities.get(name)
-        if function is None:
-            _log.error("Entity '%s' does not exist; %d operations were dropped.", name, len(requests))
-            return _all_failed(requests, f"Entity function '{name}' doesn't exist or is disabled.")
-        exists, state = self._engine.store.entity(target)
-        context = {
-            "self": {"name": name, "key": key},
-            "exists": exists,
-            "state": state,
-            "batch": [
-                {"name": request["op"], "input": request["input"], "isSignal": request["signal"]}
-                for request in requests
-            ],
-        }
-        try:
-            header = {"invocation": str(uuid.uuid4())}
-            _, body = await self._supervisor.call(function, header, json.dumps(context).encode())
-        except InvocationFailed as error:
-            _log.error("Executed 'Functions.%s' (Failed): %s", function.name, error.stack or error)
-            return _all_failed(requests, f"{error.kind}: {error.message}")
-        return json.loads(body)
+    Raises WorkerGone, which is no answer of the entity: the batch is to be run again."""
+    _, name, key = target.split("@", 2)
+    context = {
+        "self": {"name": name, "key": key},
+        "exists": entity is not None,
+        "state": entity and entity["state"],
+        "batch": [{"name": one["op"], "input": one["input"], "isSignal": one["signal"]} for one in operations],
+    }
+    try:
+        function = functions.require("entitytrigger", name)
+        _, body = await supervisor.call(function, json.dumps(context).encode())
+        return json.loads(frames.content(body))
+    except WorkerGone:
+        raise
+    except (InvocationFailed, UnknownFunction) as error:
+        text = error.summary if isinstance(error, InvocationFailed) else str(error)
+        return {"results": [{"isError": True, "result": json.dumps(text)} for _ in operations]}
 
 
-def _all_failed(requests: list[dict[str, Any]], message: str) -> dict[str, Any]:
-    return {"results": [{"isError": True, "result": json.dumps(message)} for _ in requests]}
-
-
-def _answer(request: dict[str, Any], outcome: dict[str, Any]) -> history.Event:
-    response = {"result": outcome["result"]}
-    if outcome["isError"]:
-        response["exceptionType"] = "Microsoft.Azure.WebJobs.Extensions.DurableTask.EntityFailureException"
-    return history.event(history.EVENT_RAISED, Name=request["id"], Input=json.dumps(response))
+def answer(asked: dict[str, Any], result: dict[str, Any]) -> Event:
+    """What the orchestration that called gets to hear."""
+    response = {"result": result["result"]} | ({"exceptionType": _ERROR} if result["isError"] else {})
+    fields = {"Name": asked["id"], "Input": json.dumps(response), "TaskScheduledId": asked["parentTask"]}
+    return new_event(EventType.EventRaised, **fields)

@@ -1,58 +1,52 @@
-"""One orchestration instance: its row, its statuses, and how far its code has been followed."""
+"""One orchestration instance: its row, and what is known of its code while it lives."""
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-PENDING = "Pending"
-RUNNING = "Running"
-SUSPENDED = "Suspended"
-COMPLETED = "Completed"
-FAILED = "Failed"
-TERMINATED = "Terminated"
-LIVE = (PENDING, RUNNING, SUSPENDED)
+from devhost.durable.events import Event, EventType, new_event
 
-
-@dataclass
-class Progress:
-    """What the host knows about the code of one execution.
-
-    `scheduled` lists `[signature, task id]` of every action seen so far, in the order of the code; `pending`
-    maps the ids of open tasks (entity calls: of open requests) to their kind; `retries` maps the ids of open
-    attempts and of the timers between them to the retry they belong to; `raised` holds events by name."""
-
-    scheduled: list[list[Any]] = field(default_factory=list)
-    next_id: int = 0
-    pending: dict[str, str] = field(default_factory=dict)
-    retries: dict[str, dict[str, Any]] = field(default_factory=dict)
-    raised: dict[str, list[str]] = field(default_factory=dict)
-
-    def take_id(self, kind: str) -> int:
-        """The next task id, now pending."""
-        task = self.next_id
-        self.next_id += 1
-        self.pending[str(task)] = kind
-        return task
+PENDING, RUNNING, SUSPENDED = "Pending", "Running", "Suspended"
+COMPLETED, FAILED, TERMINATED = "Completed", "Failed", "Terminated"
 
 
 @dataclass
 class Instance:
-    """A row of `instances`. `input`, `output` and `custom_status` are JSON text, times are Unix seconds;
-    `parent` is `{"id", "execution", "task", "name"}` of the orchestration that waits for this one."""
+    """`input` is JSON text, times are Unix seconds; `parent` is `{"id", "execution", "task"}` of the orchestration
+    that waits for this one.
+
+    `open` are the ids of tasks that have not ended, `next_id` the id of the next; `retries` maps the ids of open
+    attempts, and of the timers between them, to the retry they belong to. What follows is not in the row: the
+    history, and that of it which a replay needs as JSON."""
 
     id: str
-    execution: str
     name: str
-    version: str
     input: str
-    status: str
+    version: str
     created: float
     updated: float
-    output: str | None = None
-    custom_status: str | None = None
     parent: dict[str, Any] | None = None
-    progress: Progress = field(default_factory=Progress)
+    execution: str = field(default_factory=lambda: uuid.uuid4().hex)
+    status: str = PENDING
+    output: Any = None
+    custom_status: Any = None
+    next_id: int = 0
+    open: list[int] = field(default_factory=list)
+    retries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    history: list[Event] = field(default_factory=list)
+    replay: list[str] = field(default_factory=list)
 
     @property
     def is_live(self) -> bool:
         """Whether the instance has not ended."""
-        return self.status in LIVE
+        return self.status in (PENDING, RUNNING, SUSPENDED)
+
+    def row(self) -> dict[str, Any]:
+        """What is stored of it."""
+        return {name: value for name, value in vars(self).items() if name not in ("history", "replay")}
+
+    def start_event(self) -> Event:
+        """The event with which an execution begins."""
+        identity = {"InstanceId": self.id, "ExecutionId": self.execution}
+        facts = {"Name": self.name, "Version": self.version, "Input": self.input, "OrchestrationInstance": identity}
+        return new_event(EventType.ExecutionStarted, **facts)

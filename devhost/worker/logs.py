@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from contextvars import ContextVar
+from functools import cache
 
 _LEVELS = {
     "trace": logging.DEBUG,
@@ -19,40 +20,28 @@ invocation: ContextVar[tuple[str, str] | None] = ContextVar("invocation", defaul
 """Function name and invocation id of the code that logs."""
 
 
-class _LevelOfCategory(logging.Filter):
-    def __init__(self, levels: dict[str, str]) -> None:
-        super().__init__()
-        self._levels = {name.lower(): _LEVELS.get(level.lower(), logging.INFO) for name, level in levels.items()}
-        self._known: dict[str, int] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        running = invocation.get()
-        category = f"Function.{running[0]}.User" if running else "Host"
-        record.category = category
-        record.invocation_id = running[1] if running else "-"
-        if category not in self._known:
-            self._known[category] = self._level(category.lower())
-        return record.levelno >= self._known[category]
-
-    def _level(self, category: str) -> int:
-        """The most specific entry wins: Function.train.User, then Function.train, Function, default."""
-        while category:
-            if category in self._levels:
-                return self._levels[category]
-            category = category.rpartition(".")[0]
-        return self._levels.get("default", logging.INFO)
-
-
 def write_logs(levels: dict[str, str]) -> None:
     """Installs the one handler of the worker; `levels` is `logging.logLevel` of host.json."""
+    known = {name.lower(): _LEVELS.get(level.lower(), logging.INFO) for name, level in levels.items()}
+
+    @cache
+    def level(category: str) -> int:
+        """The most specific entry wins: Function.train.User, then Function.train, Function, default."""
+        if category in known:
+            return known[category]
+        return level(category.rpartition(".")[0]) if category else known.get("default", logging.INFO)
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        name, record.invocation_id = invocation.get() or ("", "-")
+        record.category = category = f"Function.{name}.User" if name else "Host"
+        return record.levelno >= level(category.lower())
+
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_LevelOfCategory(levels))
+    handler.addFilter(is_wanted)
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s [%(category)s %(invocation_id)s] %(name)s: %(message)s")
     )
-    root = logging.getLogger()
-    root.addHandler(handler)
     verbose = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in ("1", "true")
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     # The SDKs log every HTTP exchange at INFO.
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)

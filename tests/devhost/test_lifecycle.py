@@ -136,7 +136,9 @@ def test_crash_in_an_activity_fails_that_activity(start_host: StartHost):
 def test_orchestrator_that_always_crashes_fails_in_the_end(start_host: StartHost):
     """One crash is followed by another replay, but not for ever: other instances need the worker."""
     durable = Durable(start_host("durable"))
-    status = durable.wait(durable.start("crashing_code"))
+    # By the host's own endpoint: a function that starts it would go down with the worker.
+    links = durable.http.post("/runtime/webhooks/durabletask/orchestrators/crashing_code").json()
+    status = durable.wait(links)
     assert status["output"] == "Orchestrator function 'crashing_code' failed: python exited with code 9 (0x9)"
     assert durable.output("chain", 2) == 2
 
@@ -190,6 +192,16 @@ def test_watch_reloads_edited_code_and_keeps_the_old_when_it_is_broken(start_hos
     (app / "function_app.py").write_text("broken(")
     host.wait_for_log("SyntaxError")
     assert host.http.get("/api/hello").text == "after"
+
+
+def test_settings_file_stands_in_for_that_of_the_app(start_host: StartHost, tmp_path: Path):
+    """What a developer has in local.settings.json can be kept out of a test."""
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps({"Values": {"FROM_BOTH": "other"}, "Host": {"CORS": "http://other.example"}}))
+    host = start_host("http", "--settings", str(file))
+    environment = host.http.get("/api/environment", headers={"Origin": "http://other.example"})
+    assert (environment.json()["FROM_FILE"], environment.json()["FROM_BOTH"]) == (None, "other")
+    assert environment.headers["Access-Control-Allow-Origin"] == "http://other.example"
 
 
 def test_setting_that_a_binding_names_must_exist(tmp_path: Path):

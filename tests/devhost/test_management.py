@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.devhost.running_host import Durable, wait_until
 
@@ -217,6 +218,27 @@ def test_rewind_reaches_failed_children(durable: Durable, tmp_path: Path):
     durable.client("rewind", instance_id=links["id"], reason="fixed")
     wait_until(lambda: durable.status(links)["runtimeStatus"] == "Completed")
     assert durable.status(links)["output"] == [1, "found"]
+
+
+def test_rewind_repeats_what_ran_beside_the_failure(durable: Durable, tmp_path: Path):
+    """rewind: of a fan-out, also the tasks whose end came too late to be heard."""
+    path = tmp_path / "needed"
+    links = durable.start("fans_out_once", str(path))
+    assert durable.wait(links)["runtimeStatus"] == "Failed"
+    path.touch()
+    durable.client("rewind", instance_id=links["id"], reason="fixed")
+    wait_until(lambda: durable.status(links)["runtimeStatus"] == "Completed")
+    assert durable.status(links)["output"] == ["found", "found", "found"]
+
+
+@pytest.mark.devhost_only
+def test_rewind_after_retries_is_refused(durable: Durable):
+    """rewind: the extension accepts it and the replay then fails; here that is said at once."""
+    links = durable.start("retries_in_vain")
+    assert durable.wait(links)["runtimeStatus"] == "Failed"
+    response = durable.http.post(links["rewindPostUri"].replace("{text}", "x"))
+    assert response.status_code == 500
+    assert "used a retry policy" in response.json()["ExceptionMessage"]
 
 
 def test_rewind_of_a_completed_instance_is_gone(durable: Durable):

@@ -1,8 +1,11 @@
 """Orchestrations as Microsoft's Durable Functions documentation describes them, seen through SDK and HTTP."""
 
+import json
+import shutil
 from pathlib import Path
 
-from tests.devhost.running_host import Durable, wait_until
+from tests.devhost.conftest import StartHost
+from tests.devhost.running_host import APPS, Durable, wait_until
 
 
 def test_chained_activities_pass_their_results_on(durable: Durable):
@@ -140,6 +143,17 @@ def test_unknown_activity_fails_the_orchestration_and_lists_the_known_ones(durab
     assert "'add_one'" in output
 
 
+def test_activity_that_runs_too_long_fails(start_host: StartHost, tmp_path: Path):
+    """functionTimeout: the host gives the activity up, the orchestration hears of it, and others go on."""
+    app = shutil.copytree(APPS / "durable", tmp_path / "app")
+    host_json = json.loads((app / "host.json").read_text())
+    (app / "host.json").write_text(json.dumps(host_json | {"functionTimeout": "00:00:01"}))
+    durable = Durable(start_host(app))
+    output = durable.wait(durable.start("waits_for_file", str(tmp_path / "never")))["output"]
+    assert "Activity function 'sleep_until_exists' failed: Timeout value of 00:00:01 exceeded" in output
+    assert durable.output("chain", 2) == 2
+
+
 def test_code_that_changes_its_actions_is_reported_as_non_deterministic(durable: Durable, tmp_path: Path):
     """Code constraints: a replay that asks for something else fails in the framework's words."""
     path = tmp_path / "mind"
@@ -148,5 +162,9 @@ def test_code_that_changes_its_actions_is_reported_as_non_deterministic(durable:
     path.touch()
     durable.raise_event(links, "go", None)
     output = durable.wait(links)["output"]
-    assert "Non-Deterministic workflow detected" in output
-    assert "'add_one'" in output
+    assert output == (
+        "Non-Deterministic workflow detected: A previous execution of this orchestration scheduled an activity task "
+        "with sequence number 0 named 'add_one', but the current orchestration replay instead scheduled an activity "
+        "task named 'fail' with this sequence number.  Was a change made to the orchestrator code after this instance "
+        "had already started running?"
+    )

@@ -3,8 +3,10 @@
 import json
 import sqlite3
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -60,7 +62,10 @@ def test_missed_occurrence_is_made_up_for_once(start_host: StartHost, environmen
     start_host("storage", env=environment).stop()
     assert not calls(record, "nightly")
     with sqlite3.connect(tmp_path / "data" / "devhost.db") as database:
-        database.execute("UPDATE timers SET next = ? WHERE function = 'nightly'", (time.time() - 100_000,))
+        database.execute(
+            "UPDATE rows SET value = json_set(value, '$[2]', ?) WHERE kind = 'timer' AND key = 'nightly'",
+            (time.time() - 100_000,),
+        )
     database.close()
     start_host("storage", env=environment)
     call = wait_until(lambda: calls(record, "nightly"))
@@ -72,6 +77,16 @@ def test_timer_can_be_run_by_hand(start_host: StartHost, environment: dict[str, 
     host = start_host("storage", env=environment)
     assert host.http.post("/admin/functions/nightly", json={"input": ""}).status_code == 202
     wait_until(lambda: calls(Path(environment["RECORD"]), "nightly"))
+
+
+def test_schedule_holds_in_the_zone_of_the_setting(start_host: StartHost, environment: dict[str, str]):
+    """WEBSITE_TIME_ZONE: three o'clock is three o'clock there, whatever the zone of the machine."""
+    for zone in ("Pacific/Kiritimati", "America/St_Johns"):
+        host = start_host("storage", env=environment | {"WEBSITE_TIME_ZONE": zone})
+        host.http.post("/admin/functions/nightly", json={"input": ""})
+        host.stop()
+        following = datetime.fromisoformat(calls(Path(environment["RECORD"]), "nightly")[-1]["next"])
+        assert following.astimezone(ZoneInfo(zone)).strftime("%H:%M:%S") == "03:00:00"
 
 
 @pytest.mark.devhost_only

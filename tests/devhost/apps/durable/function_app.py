@@ -320,6 +320,17 @@ def needs_file(path: str) -> str:
 
 
 @app.orchestration_trigger(context_name="context")
+def fans_out_once(context: df.DurableOrchestrationContext):
+    """Fails as soon as the first of its activities does."""
+    return (yield context.task_all([context.call_activity("needs_file", context.get_input()) for _ in range(3)]))
+
+
+@app.orchestration_trigger(context_name="context")
+def retries_in_vain(context: df.DurableOrchestrationContext):
+    yield context.call_activity_with_retry("fail", df.RetryOptions(30, 2), "luck")
+
+
+@app.orchestration_trigger(context_name="context")
 def parent_of_fails_once(context: df.DurableOrchestrationContext):
     return (yield context.call_sub_orchestrator("fails_once", context.get_input()))
 
