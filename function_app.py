@@ -3,11 +3,11 @@
 import azure.functions as func
 
 from core.base.api import fallback
-from core.base.health import routes as health
 from core.catalog.api import routes as catalog
 from core.graphs.api import routes as graphs
 from core.graphs.preset_api import routes as presets
 from core.graphs.snapshot_api import routes as snapshots
+from core.health.api import routes as health
 from core.importing.api import routes as importing
 from core.importing.flow import blueprint as import_flow
 from core.importing.triggers import blueprint as import_triggers

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.keras_worker.child import Child
+from core.keras_worker.errors import ChildDied
 from core.keras_worker.launch import ForkLauncher, Launcher, SpawnLauncher
 
 Start = Literal["fork", "spawn"]
@@ -53,6 +54,8 @@ class ChildPool:
         self._endings: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._closed = False
+        # Whether the last attempt to start a child was in vain.
+        self.failing = False
 
     @contextlib.asynccontextmanager
     async def child(self, kind: str, key: str | None = None) -> AsyncIterator[Child]:
@@ -63,7 +66,7 @@ class ChildPool:
         """
         if self._closed:
             raise RuntimeError("The pool is closed.")
-        child = self._take_idle(kind, key) or await self._launcher(kind).start(key)
+        child = self._take_idle(kind, key) or await self._start(kind, key)
         self._busy.add(child)
         self._start_watching()
         try:
@@ -71,6 +74,15 @@ class ChildPool:
         finally:
             self._busy.discard(child)
             self._put_back(child)
+
+    async def _start(self, kind: str, key: str | None) -> Child:
+        try:
+            child = await self._launcher(kind).start(key)
+        except ChildDied:
+            self.failing = True
+            raise
+        self.failing = False
+        return child
 
     async def warm(self, kind: str) -> None:
         """Makes the next start of a child of this kind quick: afterwards its fork server has imported Keras."""

@@ -61,6 +61,11 @@ def storage_killed_for(seconds: float, running: Backend, undisturbed: dict[str, 
     before = client.get(path).json()
     running.storage.emulator.kill()
     assert client.get(path).status_code == 503
+    ill = wait_until(
+        lambda: health if not (health := client.get("/health/").json())["ok"] else None, "health to say so"
+    )
+    assert (ill["db"], ill["tasks"], len(ill["reasons"])) == (False, True, 1)
+    assert "Storage cannot be reached" in ill["reasons"][0]
     time.sleep(seconds)
     running.storage.emulator.start()
     wait_until(lambda: client.get(path).status_code == 200, "an answer of the storage", seconds=30)

@@ -15,7 +15,10 @@ DETAIL = {"detail", "code", "trace_id"}
 
 def test_health_is_open_and_says_that_all_is_well(shared_backend: Backend) -> None:
     answer = shared_backend.client(token="").get("/health/")
-    assert (answer.status_code, answer.json()) == (200, {"ok": True, "db": True, "reasons": []})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"ok": True, "db": True, "tasks": True, "children": True, "reasons": []},
+    )
 
 
 def test_without_a_signing_key_every_token_is_refused_and_health_says_why(

@@ -1,0 +1,1 @@
+"""Whether the app can do its work, and what it lacks."""
