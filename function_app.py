@@ -15,6 +15,7 @@ from core.openapi.api import documents
 from core.serving.api import routes as serving
 from core.training.api import routes as training
 from core.training.flow import blueprint as training_flow
+from core.upkeep.triggers import blueprint as upkeep_triggers
 from core.uploads.triggers import blueprint as upload_triggers
 
 CAPABILITIES = [health, catalog, graphs, presets, snapshots, importing, training, serving]
@@ -27,3 +28,4 @@ app.register_functions(training_flow)
 app.register_functions(upload_triggers)
 app.register_functions(import_flow)
 app.register_functions(import_triggers)
+app.register_functions(upkeep_triggers)

@@ -1,4 +1,4 @@
-"""JSON documents in blobs and rows: packing, and reading and writing whole blobs."""
+"""JSON documents in blobs and rows: packing; reading, writing, listing and deleting whole blobs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import gzip
 import json
 import os
 import secrets
+from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
@@ -70,12 +73,35 @@ async def download_file(blob: BlobClient, path: Path, **conditions: Any) -> None
         part.unlink(missing_ok=True)
 
 
-async def delete_blob(container: ContainerClient, name: str) -> None:
-    """Delete the blob with its snapshots; one that is gone already is fine."""
+async def delete_blob(container: ContainerClient, name: str, etag: str | None = None) -> bool:
+    """Delete the blob with its snapshots, if `etag` is given only that version of it: whether it is gone."""
+    condition: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
     try:
-        await container.delete_blob(name, delete_snapshots="include")
+        await container.delete_blob(name, delete_snapshots="include", **condition)
+    except ResourceModifiedError:
+        return False
     except ResourceNotFoundError:
-        return
+        return True
+    return True
+
+
+async def modified_at(blob: BlobClient) -> datetime | None:
+    """When the blob was last written; None where there is none."""
+    try:
+        return (await blob.get_blob_properties()).last_modified
+    except ResourceNotFoundError:
+        return None
+
+
+async def pages(container: ContainerClient, *, size: int, token: str = "") -> AsyncIterator[tuple[list[Any], str]]:
+    """The container's blobs in the order of their names, at most `size` at a time, with the next page's token.
+
+    Each has `name`, `etag` and `last_modified`. The last page's token is "".
+    """
+    by_page: Any = container.list_blobs(results_per_page=size).by_page(continuation_token=token or None)
+    async for page in by_page:
+        listed = [blob async for blob in page]
+        yield listed, by_page.continuation_token or ""
 
 
 async def write_document(container: ContainerClient, name: str, document: Any) -> bytes:

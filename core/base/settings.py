@@ -145,6 +145,12 @@ class Settings(BaseSettings):
     child_idle_seconds: int = Field(
         default=120, ge=0, description="How long a child is kept for the next slice of its job, seconds."
     )
+    artifact_retention_days: int = Field(
+        default=30, ge=0, description="Days for which the files of an ended training or import are kept; 0 is for ever."
+    )
+    orchestration_history_days: int = Field(
+        default=30, ge=0, description="Days for which the history of an orchestration is kept; 0 is for ever."
+    )
     work_dir: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / "network-canvas",
         description="Folder for files of running jobs; they can always be made again.",

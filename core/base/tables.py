@@ -8,6 +8,7 @@ a retry may be the echo of our own first try, which the `writer` property of the
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -163,17 +164,49 @@ async def delete(rows: TableClient, partition: str, key: str, etag: str | None =
     return True
 
 
-async def scan(
-    rows: TableClient, partition: str, prefix: str = "", select: list[str] | None = None
-) -> AsyncIterator[Row]:
+async def scan(rows: TableClient, partition: str, prefix: str = "") -> AsyncIterator[Row]:
     """The partition's rows whose keys begin with `prefix`, in key order; one query, paged by the SDK."""
     where = "PartitionKey eq @partition"
     parameters: dict[str, Any] = {"partition": partition}
     if prefix:
-        where += " and RowKey ge @first and RowKey lt @last"
-        parameters |= {"first": prefix, "last": prefix[:-1] + chr(ord(prefix[-1]) + 1)}
+        where += " and RowKey ge @first and RowKey lt @after"
+        parameters |= {"first": prefix, "after": behind(prefix)}
+    async for row in find(rows, where, parameters):
+        yield row
+
+
+async def find(
+    rows: TableClient, where: str, parameters: dict[str, Any], select: list[str] | None = None
+) -> AsyncIterator[Row]:
+    """The rows of all partitions that `where` finds, in the order of their keys."""
     async for entity in rows.query_entities(where, parameters=parameters, select=select):
         yield _row(entity)
+
+
+async def pages(
+    rows: TableClient,
+    where: str,
+    parameters: dict[str, Any],
+    *,
+    select: list[str] | None = None,
+    size: int = 1000,
+    token: str = "",
+) -> AsyncIterator[tuple[list[Row], str]]:
+    """What `find` finds, at most `size` rows at a time, each page with the token of the one after it.
+
+    The last page's token is "". A page may be empty and have pages after it: the service ends one early
+    where it has searched for long.
+    """
+    found: Any = rows.query_entities(where, parameters=parameters, select=select, results_per_page=size)
+    by_page = found.by_page(continuation_token=json.loads(token) if token else None)
+    async for page in by_page:
+        listed = [_row(entity) async for entity in page]
+        yield listed, json.dumps(by_page.continuation_token) if by_page.continuation_token else ""
+
+
+def behind(prefix: str) -> str:
+    """What sorts behind all keys that begin with `prefix`."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def _row(entity: Any) -> Row:

@@ -141,13 +141,19 @@ async def create_import_graph(request: Request) -> Response:
     clients = storage()
     store = ImportStore(clients)
     job = await store.get(request.user.key, request.id("job_id"))
+    location = {"Location": f"/api/network/graphs/{job.id}/"}
+    if job.files_removed_at:
+        # What was read is gone; a graph that was made of it need not be.
+        known = await made_graph(clients, job)
+        if known is None:
+            raise BadRequest(f"What was read was removed on {job.files_removed_at[:10]}; import the file again.")
+        return Response.json(known.view(), 200, location)
     payload = await store.payload(job)
     if job.status is not ImportStatus.SUCCEEDED or payload is None:
         reason = job.error or f"it is {job.status.value}"
         raise WrongState(f"A graph can be made only of an import that has succeeded: {reason}")
     graph, is_new = await make_graph(clients, job, payload)
     await store.change(job.owner, job.id, lambda it: None if it.graph_id else replace(it, graph_id=graph.id))
-    location = {"Location": f"/api/network/graphs/{graph.id}/"}
     return Response.json(graph.view(), 201 if is_new else 200, location)
 
 

@@ -17,7 +17,8 @@ class ImportJob:
 
     `claim` is set by whoever starts the orchestration, `runner` by the activity that reads the file right now.
     The graph that was read is packed in `document` (see `core.base.blobs`) or, where it is too large for a row,
-    in the blob `document_name`. `graph_id` is set once a graph was made of it.
+    in the blob `document_name`. `graph_id` is set once a graph was made of it. `restarts` counts how often a lost
+    orchestration was started again. `files_removed_at` is set once what was read has been kept long enough.
     """
 
     owner: str
@@ -35,9 +36,11 @@ class ImportJob:
     claim: str = ""
     claimed_at: str = ""
     runner: str = ""
+    restarts: int = 0
     started_at: str = ""
     finished_at: str = ""
     graph_id: str = ""
+    files_removed_at: str = ""
     document: bytes = b""
     document_name: str = ""
     etag: str = ""

@@ -17,18 +17,26 @@ _ABANDONED_SECONDS = 3600
 @asynccontextmanager
 async def work_folder(root: Path) -> AsyncIterator[Path]:
     """An empty folder below `root`, removed with all that is in it at the end."""
-    parent = root / "imports"
-    folder = await asyncio.to_thread(_made, parent)
+    folder = await asyncio.to_thread(_made, root)
     try:
         yield folder
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _made(parent: Path) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.iterdir():
+def discard_abandoned(root: Path, at: float) -> int:
+    """Delete folders that killed processes left below `root`, as it is `at` (Unix seconds): how many they were."""
+    discarded = 0
+    for left in (root / "imports").glob("*"):
         with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+            if at - left.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
+                discarded += 1
+    return discarded
+
+
+def _made(root: Path) -> Path:
+    discard_abandoned(root, time.time())
+    parent = root / "imports"
+    parent.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(dir=parent))

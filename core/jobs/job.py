@@ -19,6 +19,8 @@ EMPTY_RESULT: dict[str, Any] = {
     "training_log_artifact": None,
     "exports": [],
 }
+# What leads to a file, as it is once the files are removed.
+_NO_FILES = {key: EMPTY_RESULT[key] for key in ("best_model_artifact", "training_log_artifact", "exports")}
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Job:
     job right now. `live` is what the API shows while the job runs. The last results are packed in
     `document` (see `core.base.blobs`) or, where they are too large for a row, in the blob
     `document_name`. `threads` is fixed when the job is made, since results depend on it. `trace` is the W3C
-    traceparent of the call that made the job, which the spans of its activities hang below.
+    traceparent of the call that made the job, which the spans of its activities hang below. `restarts` counts
+    how often a lost orchestration was started again. `files_removed_at` is set once the files of the ended
+    job have been kept long enough; its result stays.
     """
 
     owner: str
@@ -51,6 +55,8 @@ class Job:
     started_at: str = ""
     runner: str = ""
     cancel_requested: bool = False
+    restarts: int = 0
+    files_removed_at: str = ""
     threads: int = 0
     slices: int = 0
     trace: str = ""
@@ -73,6 +79,9 @@ class Job:
 
     def view(self, result: dict[str, Any]) -> dict[str, Any]:
         """The job as the API shows it, with `result` once it has ended."""
+        if self.files_removed_at:
+            # No button may lead to a file that is gone.
+            result = {**result, **_NO_FILES, "files_removed_at": self.files_removed_at}
         return {
             "id": self.id,
             "graph": self.graph_id,

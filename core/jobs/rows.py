@@ -133,6 +133,23 @@ class JobRows(ABC, Generic[AnyJob]):
         """What the owner's jobs hold, by the quota row."""
         return held_in(await tables.read(await self._table(), owner, ROW_KEY), self.COUNTED)
 
+    async def reconcile(self, owner: str) -> bool:
+        """Make the quota row say what the jobs say; whether it said something else.
+
+        Whatever changes what jobs hold writes the quota row too. So while that is still the one that was read
+        before them, the jobs were read as they are.
+        """
+        rows = await self._table()
+        known = await tables.read(rows, owner, ROW_KEY)
+        open_ = " or ".join(f"status eq '{status}'" for status, following in self.TRANSITIONS.items() if following)
+        held = Held()
+        async for row in tables.find(rows, f"PartitionKey eq @owner and ({open_})", {"owner": owner}):
+            held += self._held(self._of(row))
+        if held == held_in(known, self.COUNTED):
+            return False
+        etag = {"etag": known["etag"]} if known is not None else {}
+        return await tables.write_together(rows, [quota_row(owner, held, self.COUNTED) | etag])
+
     async def change(self, owner: str, job_id: str, mutate: Callable[[AnyJob], AnyJob | None]) -> AnyJob:
         """Apply `mutate` to the job as it is at the moment of writing; the job as it then stands.
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from core.base.clock import new_id, now, timestamp
@@ -65,6 +66,24 @@ class Orchestrations(Protocol):
     async def exists(self, job: Startable) -> bool: ...
 
 
+class RunState(StrEnum):
+    """What is known of a job's orchestration."""
+
+    NONE = "none"  # never started, or its history is gone
+    ALIVE = "alive"  # it waits, runs or is suspended
+    ENDED = "ended"  # it came to its end, or broke
+    TERMINATED = "terminated"  # a person ended it
+
+
+# What is not named here is alive.
+_RUN_STATES = {
+    "Completed": RunState.ENDED,
+    "Failed": RunState.ENDED,
+    "Terminated": RunState.TERMINATED,
+    "Canceled": RunState.TERMINATED,
+}
+
+
 class DurableOrchestrations:
     """Orchestrations of that name behind a durable client binding."""
 
@@ -78,8 +97,13 @@ class DurableOrchestrations:
         )
 
     async def exists(self, job: Startable) -> bool:
+        return await self.state(job) is not RunState.NONE
+
+    async def state(self, job: Startable) -> RunState:
         status = await self._client.get_status(job.id)
-        return status is not None and status.runtime_status is not None
+        if status is None or status.runtime_status is None:
+            return RunState.NONE
+        return _RUN_STATES.get(status.runtime_status.name, RunState.ALIVE)
 
 
 async def start_once(store: JobStore, orchestrations: Orchestrations, job: Job, dataset: Dataset) -> Job:

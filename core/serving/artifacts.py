@@ -15,6 +15,10 @@ async def artifact_url(storage: Storage, job: Job, kind: str) -> str:
     artifact = ARTIFACTS.get(kind)
     if artifact is None:
         raise NotFound(f"There is no artifact type '{kind}'; there are {', '.join(ARTIFACTS)}.")
+    if job.files_removed_at:
+        raise NotFound(
+            f"The files of this training were removed on {job.files_removed_at[:10]}; train again for new ones."
+        )
     name = f"{job.folder}/{artifact.file}"
     if job.status is not Status.SUCCEEDED or not await storage.artifacts.get_blob_client(name).exists():
         # A link that leads nowhere would show a person an XML error of the storage service.

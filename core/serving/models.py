@@ -18,6 +18,9 @@ MOST_FILES = 32
 
 async def model_file(storage: Storage, job: Job) -> Path:
     """The job's final model as a local file, downloaded at its first use. Raises NotFound."""
+    if job.files_removed_at:
+        # This instance may still have a copy, another has none: both say the same.
+        raise _removed()
     folder = storage.settings.work_dir / "models"
     path = folder / f"{job.id}.keras"
     try:
@@ -29,7 +32,11 @@ async def model_file(storage: Storage, job: Job) -> Path:
     try:
         await download_file(storage.artifacts.get_blob_client(job.artifact_path), path)
     except ResourceNotFoundError:
-        raise NotFound("The model of this training has been removed; train again to predict.") from None
+        raise _removed() from None
     for old in sorted(folder.glob("*.keras"), key=lambda file: file.stat().st_mtime)[:-MOST_FILES]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _removed() -> NotFound:
+    return NotFound("The model of this training has been removed; train again to predict.")

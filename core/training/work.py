@@ -54,23 +54,27 @@ class WorkFolder:
         await asyncio.to_thread(shutil.rmtree, self.path, ignore_errors=True)
 
 
-def discard_abandoned(root: Path) -> None:
-    """Delete the folders of jobs that have gone on elsewhere: a folder at work changes at least once a minute."""
-    for path, idle in _idle_folders(root):
-        if idle > _ABANDONED_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+def discard_abandoned(root: Path, at: float) -> int:
+    """Delete the folders of jobs that have gone on elsewhere, as it is `at` (Unix seconds): how many they were.
+
+    A folder at work changes at least once a minute.
+    """
+    abandoned = [path for path, idle in _idle_folders(root, at) if idle > _ABANDONED_SECONDS]
+    for path in abandoned:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(abandoned)
 
 
 def make_room(root: Path, needed: int) -> None:
     """Delete idle folders of other jobs, the longest idle first, until `needed` bytes are free or none is left."""
-    for path, idle in sorted(_idle_folders(root), key=lambda folder: -folder[1]):
+    for path, idle in sorted(_idle_folders(root, time.time()), key=lambda folder: -folder[1]):
         if free_bytes(root) >= needed:
             return
         if idle > _IDLE_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _idle_folders(root: Path) -> list[tuple[Path, float]]:
+def _idle_folders(root: Path, at: float) -> list[tuple[Path, float]]:
     """The folders in which no activity of this process works, and for how many seconds each has not changed."""
     found: list[tuple[Path, float]] = []
     for path in (root / "jobs").glob("*"):
@@ -78,7 +82,7 @@ def _idle_folders(root: Path) -> list[tuple[Path, float]]:
         if lock is None or not lock.locked():
             with suppress(FileNotFoundError):
                 changed = max(entry.stat().st_mtime for entry in (path, *path.iterdir()))
-                found.append((path, time.time() - changed))
+                found.append((path, at - changed))
     return found
 
 
@@ -92,7 +96,7 @@ async def fetch_dataset(storage: Storage, job: Job, work: WorkFolder) -> None:
     """
     if work.dataset.exists():
         return
-    await asyncio.to_thread(discard_abandoned, storage.settings.work_dir)
+    await asyncio.to_thread(discard_abandoned, storage.settings.work_dir, time.time())
     work.path.mkdir(parents=True, exist_ok=True)
     needed = disk_needed(job.dataset_size)
     await asyncio.to_thread(make_room, storage.settings.work_dir, needed)

@@ -88,6 +88,8 @@ FUNCTIONS = dict.fromkeys(HTTP_FUNCTIONS, "httpTrigger") | {
     "read_import": "activityTrigger",
     "train": "orchestrationTrigger",
     "train_slice": "activityTrigger",
+    "upkeep_clean_up": "timerTrigger",
+    "upkeep_start_lost": "timerTrigger",
 }
 
 INDEX = """

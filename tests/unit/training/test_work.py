@@ -29,10 +29,19 @@ def test_folders_that_nobody_works_in_go_and_others_stay(tmp_path: Path) -> None
     aged(left.path, 7)
     aged(at_work.path, 7)
     (at_work.checkpoints / "000001").mkdir()
-    discard_abandoned(tmp_path)
+    assert discard_abandoned(tmp_path, time.time()) == 1
     assert not left.path.exists()
     assert at_work.path.exists()
     assert models.exists()
+
+
+async def test_a_folder_that_an_activity_holds_stays_however_old_it_is(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path, "slow")
+    work.checkpoints.mkdir(parents=True)
+    aged(work.path, 7)
+    async with work.lock():
+        assert discard_abandoned(tmp_path, time.time()) == 0
+    assert discard_abandoned(tmp_path, time.time()) == 1
 
 
 async def test_a_dataset_that_the_disk_cannot_hold_is_refused_before_it_is_fetched(tmp_path: Path) -> None:

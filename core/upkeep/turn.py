@@ -1,0 +1,118 @@
+"""One rule's turn in a round of upkeep: what it is handed, how it counts, and how it keeps to its time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from core.base.clients import Storage
+from core.jobs.start import Orchestrations, RunState, Startable
+from core.upkeep.position import Position
+
+log = logging.getLogger(__name__)
+
+# Storage answers within milliseconds; so many requests wait for it together.
+_AT_ONCE = 8
+# A storage that is away fails every item; the log needs to hear of it, not of each.
+_MOST_TOLD = 3
+
+Item = TypeVar("Item")
+
+
+class Runs(Orchestrations, Protocol):
+    """The orchestrations of one name, which can be started and asked after."""
+
+    async def state(self, job: Startable) -> RunState: ...
+
+
+class Durable(Protocol):
+    """What upkeep asks of the durable functions."""
+
+    def runs(self, orchestration: str) -> Runs: ...
+
+    async def purge(self, created_from: datetime, created_to: datetime) -> int:
+        """Delete the histories of ended orchestrations that were created then: how many there were."""
+        ...
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all rules of a round are handed. `at` is the round's time; `page` the most items looked at in one go."""
+
+    storage: Storage
+    durable: Durable
+    at: datetime
+    page: int = 1000
+
+
+class Turn:
+    """`ends` is when the rule should stop, by `time.monotonic`; it always gets to do one page."""
+
+    def __init__(self, rule: str, means: Means, ends: float) -> None:
+        self.rule = rule
+        self.storage = means.storage
+        self.durable = means.durable
+        self.at = means.at
+        self.page = means.page
+        self.counts: Counter[str] = Counter()
+        self.position = Position(means.storage, rule)
+        self._ends = ends
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > self._ends
+
+    def count(self, what: str, many: int = 1) -> None:
+        self.counts[what] += many
+
+    async def each(self, items: Iterable[Item], work: Callable[[Item], Awaitable[str]]) -> None:
+        """Do `work` on every item, a few at a time, and count what it answers; "" is nothing to count.
+
+        An item whose work fails is counted as failed and keeps no other from its turn.
+        """
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(item: Item) -> None:
+            async with gate:
+                try:
+                    outcome = await work(item)
+                except Exception as error:
+                    outcome = "failed"
+                    if self.counts[outcome] < _MOST_TOLD:
+                        log.warning("upkeep, %s: %s failed", self.rule, _name(item), exc_info=error)
+                if outcome:
+                    self.count(outcome)
+
+        await asyncio.gather(*map(one, items))
+
+    async def walk(
+        self,
+        pages: Callable[[str], AsyncIterator[tuple[list[Item], str]]],
+        work: Callable[[list[Item]], Awaitable[None]],
+    ) -> None:
+        """Do `work` on page after page, from where the rule stopped last; stop when the time is over.
+
+        `pages` takes the token of its first page, "" for the beginning.
+        """
+        begun = await self.position.read()
+        async for page, following in pages(begun):
+            self.count("seen", len(page))
+            await work(page)
+            if following and self.is_over:
+                await self.position.write(following)
+                self.count("to be continued")
+                return
+        if begun:
+            # What lies before the place where this turn began is the next one's.
+            await self.position.forget()
+
+
+def _name(item: object) -> str:
+    """An id or a name for the log, never a whole row."""
+    return str(getattr(item, "id", None) or getattr(item, "name", None) or item)
