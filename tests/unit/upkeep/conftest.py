@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,11 +23,12 @@ from core.importing.store import ImportStore
 from core.jobs.job import Job
 from core.jobs.start import RunState, Startable
 from core.jobs.store import JobStore
-from core.upkeep.kinds import IMPORTS, TRAININGS, AnyJob
 from core.upkeep.round import Rule, run_round
 from core.upkeep.turn import Means
 from core.uploads.arrival import dataset_name
 from tests.harness import Storage
+
+AnyJob = TypeVar("AnyJob", Job, ImportJob)
 
 OWNER = "0123456789abcdef0123456789abcdef"
 CSV = b"a,b\n1,2\n"
@@ -80,10 +81,20 @@ class World:
     """The storage of one test, with shorthands for what lies in it and for a turn of one rule."""
 
     def __init__(self, clients: Clients, functions: Functions) -> None:
-        self.clients = clients
         self.functions = functions
-        self.jobs = JobStore(clients)
-        self.imports = ImportStore(clients)
+        self.clients = clients
+
+    def set(self, **settings: Any) -> None:
+        """Go on with other settings."""
+        self.clients = replace(self.clients, settings=self.clients.settings.model_copy(update=settings))
+
+    @property
+    def jobs(self) -> JobStore:
+        return JobStore(self.clients)
+
+    @property
+    def imports(self) -> ImportStore:
+        return ImportStore(self.clients)
 
     def means(self, at: datetime = LATER, page: int = 1000) -> Means:
         return Means(self.clients, self.functions, at, page)
@@ -115,7 +126,7 @@ class World:
 
     async def put(self, job: AnyJob) -> AnyJob:
         """Write the row as it is given, with its times."""
-        table = TRAININGS.table if isinstance(job, Job) else IMPORTS.table
+        table = JobStore.TABLE if isinstance(job, Job) else ImportStore.TABLE
         row = job.row()
         rows = await tables.table(self.clients.tables, table)
         written = await tables.change(rows, row["PartitionKey"], row["RowKey"], lambda _: row)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from core.upkeep.histories import FIRST_LOOK, WINDOW, purge_histories
@@ -45,7 +44,6 @@ async def test_a_round_without_time_purges_one_window_and_the_next_goes_on(world
 
 
 async def test_with_0_days_histories_are_kept_for_ever(world: World, functions: Functions) -> None:
-    settings = world.clients.settings.model_copy(update={"orchestration_history_days": 0})
-    world.clients = replace(world.clients, settings=settings)
+    world.set(orchestration_history_days=0)
     await world.turn(purge_histories)
     assert not functions.purged

@@ -10,6 +10,7 @@ import pytest
 
 from core.base.clock import timestamp
 from core.importing.states import ImportStatus
+from core.jobs.quota import Held
 from core.jobs.start import RunState
 from core.jobs.states import Status
 from core.upkeep.kinds import IMPORTS, TRAININGS
@@ -108,7 +109,7 @@ async def test_what_breaks_again_and_again_ends_with_a_sentence(world: World, fu
     assert failed.status is Status.FAILED and failed.error.startswith("Training failed: it was interrupted")
     ended = await world.imports.get(OWNER, importing.id)
     assert ended.status is ImportStatus.FAILED and ended.error.startswith("Import failed: it was interrupted")
-    assert (await world.imports.held(OWNER)).jobs == 0
+    assert await world.imports.held(OWNER) == Held()
 
 
 async def test_what_a_person_ended_is_not_started_again(world: World, functions: Functions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from core.base.clock import now
@@ -31,7 +32,7 @@ async def test_an_import_whose_event_was_lost_is_started_once(world: World, func
     job = await world.importing(age=DAY, upload=MODEL)
     await asyncio.gather(*(world.turn(start_lost, IMPORTS) for _ in range(3)))
     assert functions.started == [job.id]
-    assert (await world.imports.held(OWNER)).bytes == len(MODEL)
+    assert (await world.imports.held(OWNER))["bytes"] == len(MODEL)
 
 
 async def test_a_training_that_waited_for_days_is_started_all_the_same(world: World, functions: Functions) -> None:
@@ -49,6 +50,18 @@ async def test_nothing_is_started_that_has_no_file_or_an_owner_at_work(world: Wo
     await world.turn(start_lost, TRAININGS)
     await world.turn(start_lost, IMPORTS)
     assert not functions.started
+
+
+async def test_a_training_that_waits_for_another_to_end_is_started_when_it_has(
+    world: World, functions: Functions
+) -> None:
+    world.set(training_max_running_per_user=1)
+    first, second = await world.training(claim="x", status=Status.RUNNING), await world.training(age=DAY, upload=CSV)
+    assert (await world.turn(start_lost, TRAININGS))["waiting for their turn"] == 1
+    assert (await world.jobs.get(OWNER, second.id)) == second and not functions.started
+    await world.jobs.change(OWNER, first.id, lambda it: replace(it, status=Status.FAILED))
+    assert (await world.turn(start_lost, TRAININGS))["started"] == 1
+    assert functions.started == [second.id]
 
 
 async def test_a_file_that_came_a_moment_ago_is_left_to_its_event(world: World, functions: Functions) -> None:

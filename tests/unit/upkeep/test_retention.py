@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from core.base.blobs import pack
-from core.base.clients import Storage as Clients
 from core.base.errors import NotFound
 from core.importing.states import ImportStatus
 from core.jobs.states import Status
@@ -21,10 +20,6 @@ from core.upkeep.retention import end_retention
 from tests.unit.upkeep.conftest import DAY, LATER, OWNER, World
 
 RESULT = {"history": {"loss": [1.0]}, "best_model_artifact": "x", "training_log_artifact": "y", "exports": ["tflite"]}
-
-
-def keeping(clients: Clients, days: int) -> Clients:
-    return replace(clients, settings=clients.settings.model_copy(update={"artifact_retention_days": days}))
 
 
 async def test_the_files_of_a_training_go_after_their_days_and_its_row_and_result_stay(world: World) -> None:
@@ -67,7 +62,7 @@ async def test_younger_files_and_those_of_open_jobs_stay(world: World) -> None:
 
 
 async def test_with_0_days_files_are_kept_for_ever(world: World) -> None:
-    world.clients = keeping(world.clients, 0)
+    world.set(artifact_retention_days=0)
     job = await world.training(age=9999 * DAY, status=Status.SUCCEEDED)
     await world.artifacts(f"{job.folder}/model.keras")
     await world.turn(end_retention, TRAININGS)

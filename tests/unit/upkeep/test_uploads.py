@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from core.importing.states import ImportStatus
+from core.jobs.quota import Held
 from core.jobs.states import Status
 from core.upkeep.kinds import IMPORTS, TRAININGS
 from core.upkeep.uploads import end_never_uploaded
@@ -28,7 +28,7 @@ async def test_an_import_that_nothing_was_uploaded_for_ends_and_gives_its_place_
     ended = await world.imports.get(OWNER, job.id)
     assert ended.status is ImportStatus.FAILED and ended.finished_at
     assert ended.error == "Import failed: no file was uploaded in time."
-    assert (await world.imports.held(OWNER)).jobs == 0
+    assert await world.imports.held(OWNER) == Held()
 
 
 async def test_what_is_young_claimed_running_or_has_its_file_keeps_waiting(world: World) -> None:
@@ -47,8 +47,7 @@ async def test_what_is_young_claimed_running_or_has_its_file_keeps_waiting(world
 
 
 async def test_a_job_whose_link_is_still_valid_keeps_waiting(world: World) -> None:
-    longest = world.clients.settings.model_copy(update={"upload_url_minutes": 1440})
-    world.clients = replace(world.clients, settings=longest)
+    world.set(upload_url_minutes=1440)
     valid, ended = await world.training(age=timedelta(hours=24, minutes=10)), await world.training(age=OLD)
     await world.turn(end_never_uploaded, TRAININGS)
     assert (await world.jobs.get(OWNER, valid.id)).queued
