@@ -146,7 +146,7 @@ async def create_import_graph(request: Request) -> Response:
         # What was read is gone; a graph that was made of it need not be.
         known = await made_graph(clients, job)
         if known is None:
-            raise BadRequest(f"What was read was removed on {job.files_removed_at[:10]}; import the file again.")
+            raise WrongState(f"What was read was removed on {job.files_removed_at[:10]}; import the file again.")
         return Response.json(known.view(), 200, location)
     payload = await store.payload(job)
     if job.status is not ImportStatus.SUCCEEDED or payload is None:

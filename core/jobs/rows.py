@@ -18,6 +18,7 @@ from core.base import blobs, tables, telemetry
 from core.base.clients import Storage
 from core.base.clock import now, timestamp
 from core.base.errors import NotFound, TooMany, Unavailable
+from core.base.settings import Settings
 from core.base.transitions import check_transition
 from core.jobs.quota import ROW_KEY, Held, held_in, moved, quota_row
 
@@ -26,6 +27,11 @@ _TRIES = 60
 
 # An upload that began just before its link ended may take so long.
 _UPLOAD_GRACE = timedelta(minutes=15)
+
+
+def upload_life(settings: Settings) -> timedelta:
+    """How long after a job was made its upload may still arrive."""
+    return timedelta(minutes=settings.upload_url_minutes) + _UPLOAD_GRACE
 
 
 class StoredJob(Protocol):
@@ -178,8 +184,7 @@ class JobRows(ABC, Generic[AnyJob]):
 
     async def give_up_uploads(self, owner: str) -> bool:
         """Fail the jobs whose upload link has ended without an upload; whether there were any."""
-        life = timedelta(minutes=self._storage.settings.upload_url_minutes) + _UPLOAD_GRACE
-        oldest = now() - life
+        oldest = now() - upload_life(self._storage.settings)
         given_up = False
         for job in await self.list(owner):
             late = job.queued and not job.claim and datetime.fromisoformat(job.created_at) < oldest

@@ -126,6 +126,9 @@ class EndedResult(TypedDict):
     threads: NotRequired[int]
     versions: NotRequired[dict[str, str]]
     data_sha256: NotRequired[str]
+    files_removed_at: NotRequired[
+        Annotated[Timestamp, Field(description="When model and logs had been kept long enough and were removed.")]
+    ]
 
 
 class JobView(TypedDict):

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from core.base.clients import Storage
 from core.jobs.start import Orchestrations, RunState, Startable
@@ -52,7 +52,7 @@ class Means:
 
 
 class Turn:
-    """`ends` is when the rule should stop, by `time.monotonic`; it always gets to do one page."""
+    """`ends` is when the rule should stop, by `time.monotonic`. It always gets to do something, so that it gets on."""
 
     def __init__(self, rule: str, means: Means, ends: float) -> None:
         self.rule = rule
@@ -63,6 +63,7 @@ class Turn:
         self.counts: Counter[str] = Counter()
         self.position = Position(means.storage, rule)
         self._ends = ends
+        self._left_out = False
 
     @property
     def is_over(self) -> bool:
@@ -74,12 +75,16 @@ class Turn:
     async def each(self, items: Iterable[Item], work: Callable[[Item], Awaitable[str]]) -> None:
         """Do `work` on every item, a few at a time, and count what it answers; "" is nothing to count.
 
-        An item whose work fails is counted as failed and keeps no other from its turn.
+        An item whose work fails is counted as failed and keeps no other from its turn. When the time is over
+        no further item is begun.
         """
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(item: Item) -> None:
+        async def one(number: int, item: Item) -> None:
             async with gate:
+                if number >= _AT_ONCE and self.is_over:
+                    self._left_out = True
+                    return
                 try:
                     outcome = await work(item)
                 except Exception as error:
@@ -89,7 +94,7 @@ class Turn:
                 if outcome:
                     self.count(outcome)
 
-        await asyncio.gather(*map(one, items))
+        await asyncio.gather(*(one(number, item) for number, item in enumerate(items)))
 
     async def walk(
         self,
@@ -100,19 +105,20 @@ class Turn:
 
         `pages` takes the token of its first page, "" for the beginning.
         """
-        begun = await self.position.read()
+        begun = current = await self.position.read()
         async for page, following in pages(begun):
             self.count("seen", len(page))
             await work(page)
-            if following and self.is_over:
-                await self.position.write(following)
+            if self._left_out or (following and self.is_over):
+                await self.position.write(current if self._left_out else following)
                 self.count("to be continued")
                 return
+            current = following
         if begun:
             # What lies before the place where this turn began is the next one's.
             await self.position.forget()
 
 
-def _name(item: object) -> str:
+def _name(item: Any) -> str:
     """An id or a name for the log, never a whole row."""
-    return str(getattr(item, "id", None) or getattr(item, "name", None) or item)
+    return str(item["RowKey"] if isinstance(item, dict) else getattr(item, "name", item))

@@ -6,11 +6,10 @@ from datetime import timedelta
 
 from core.base.clock import timestamp
 from core.base.tables import Row
+from core.jobs.rows import upload_life
 from core.upkeep.kinds import AnyJob, Kind
 from core.upkeep.turn import Turn
 
-# An upload that begins as its link ends may take so long; longer than the longest link is valid (a day).
-UPLOAD_GRACE = timedelta(minutes=15)
 SHORTEST_WAIT = timedelta(hours=24)
 
 
@@ -19,8 +18,7 @@ async def end_never_uploaded(kind: Kind[AnyJob], turn: Turn) -> None:
 
     A job whose file is there waits for something else: it is started by its own rule, however late.
     """
-    link = timedelta(minutes=turn.storage.settings.upload_url_minutes) + UPLOAD_GRACE
-    oldest = timestamp(turn.at - max(SHORTEST_WAIT, link))
+    oldest = timestamp(turn.at - max(SHORTEST_WAIT, upload_life(turn.storage.settings)))
 
     def given_up(job: AnyJob) -> AnyJob | None:
         return kind.given_up(job, "no file was uploaded in time.") if job.queued and not job.claim else None

@@ -52,16 +52,19 @@ async def test_nothing_is_started_that_has_no_file_or_an_owner_at_work(world: Wo
     assert not functions.started
 
 
-async def test_a_training_that_waits_for_another_to_end_is_started_when_it_has(
+async def test_of_trainings_that_wait_for_another_to_end_the_one_that_waited_longest_is_started(
     world: World, functions: Functions
 ) -> None:
     world.set(training_max_running_per_user=1)
-    first, second = await world.training(claim="x", status=Status.RUNNING), await world.training(age=DAY, upload=CSV)
-    assert (await world.turn(start_lost, TRAININGS))["waiting for their turn"] == 1
-    assert (await world.jobs.get(OWNER, second.id)) == second and not functions.started
-    await world.jobs.change(OWNER, first.id, lambda it: replace(it, status=Status.FAILED))
-    assert (await world.turn(start_lost, TRAININGS))["started"] == 1
-    assert functions.started == [second.id]
+    running = await world.training(claim="x", status=Status.RUNNING)
+    waiting = [await world.training(age=days * DAY, upload=CSV) for days in (1, 3, 2)]
+    assert (await world.turn(start_lost, TRAININGS))["waiting for their turn"] == 3
+    assert not functions.started
+    assert [await world.jobs.get(OWNER, job.id) for job in waiting] == waiting
+    await world.jobs.change(OWNER, running.id, lambda it: replace(it, status=Status.FAILED))
+    counts = await world.turn(start_lost, TRAININGS)
+    assert counts["started"] == 1 and counts["waiting for their turn"] == 2
+    assert functions.started == [waiting[1].id]
 
 
 async def test_a_file_that_came_a_moment_ago_is_left_to_its_event(world: World, functions: Functions) -> None:

@@ -63,6 +63,37 @@ async def test_an_item_that_fails_stops_no_other_item(world: World) -> None:
     assert await run_round({"rule": rule}, world.means()) == {"rule": {"failed": 5, "done": 4}}
 
 
+async def test_items_for_which_there_was_no_time_are_the_first_of_the_next_turn(world: World) -> None:
+    left = list(range(20))
+
+    async def pages(token: str) -> AsyncIterator[tuple[list[int], str]]:
+        yield [*left], ""
+
+    async def work(item: int) -> str:
+        left.remove(item)
+        return "done"
+
+    async def rule(turn: Turn) -> None:
+        await turn.walk(pages, lambda page: turn.each(page, work))
+
+    counts = [await run_round({"rule": rule}, world.means(), seconds=0) for _ in range(4)]
+    assert [count["rule"]["done"] for count in counts] == [8, 8, 4, 0]
+    assert [count["rule"]["to be continued"] for count in counts] == [1, 1, 0, 0]
+
+
+async def test_the_log_names_the_job_that_failed_and_nothing_else_of_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(row: dict[str, str]) -> str:
+        raise ValueError("broken")
+
+    async def rule(turn: Turn) -> None:
+        await turn.each([{"RowKey": "job-1", "params": "private"}], work)
+
+    await run_round({"rule": rule}, world.means())
+    assert "upkeep, rule: job-1 failed" in caplog.messages and "private" not in caplog.text
+
+
 async def test_a_rule_that_fails_where_it_goes_on_begins_anew(world: World) -> None:
     """Where its place can be read no more, by a change of the service say, it would be stuck there for ever."""
     asked: list[str] = []
