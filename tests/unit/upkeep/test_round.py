@@ -64,21 +64,25 @@ async def test_an_item_that_fails_stops_no_other_item(world: World) -> None:
 
 
 async def test_items_for_which_there_was_no_time_are_the_first_of_the_next_turn(world: World) -> None:
-    left = list(range(20))
+    left, done = {"": list(range(20)), "second": [20, 21]}, list[int]()
 
     async def pages(token: str) -> AsyncIterator[tuple[list[int], str]]:
-        yield [*left], ""
+        if not token:
+            yield [*left[""]], "second"
+        yield [*left["second"]], ""
 
     async def work(item: int) -> str:
-        left.remove(item)
+        left["" if item < 20 else "second"].remove(item)
+        done.append(item)
         return "done"
 
     async def rule(turn: Turn) -> None:
         await turn.walk(pages, lambda page: turn.each(page, work))
 
     counts = [await run_round({"rule": rule}, world.means(), seconds=0) for _ in range(4)]
-    assert [count["rule"]["done"] for count in counts] == [8, 8, 4, 0]
-    assert [count["rule"]["to be continued"] for count in counts] == [1, 1, 0, 0]
+    assert [count["rule"]["done"] for count in counts] == [8, 8, 4, 2]
+    assert [count["rule"]["to be continued"] for count in counts] == [1, 1, 1, 0]
+    assert done == list(range(22))
 
 
 async def test_the_log_names_the_job_that_failed_and_nothing_else_of_it(
