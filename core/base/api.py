@@ -148,7 +148,7 @@ async def _answer(
     with telemetry.bound(invocation=context.invocation_id or "", trace=trace), telemetry.span(place, above):
         answer = await _translated(req, headers, operations, durable, place, trace)
     took = time.monotonic() - began
-    telemetry.record("http.server.request.duration", took, route=path, method=req.method, status=answer.status_code)
+    telemetry.record("api.request.duration", took, route=path, method=req.method, status=answer.status_code)
     return answer
 
 

@@ -21,7 +21,12 @@ blueprint = func.Blueprint()
 # Storage that is away for a minute costs an import nothing but that minute.
 _RETRY = df.RetryOptions(first_retry_interval_in_milliseconds=5_000, max_number_of_attempts=15)
 
-_ENDS = ("succeeded", "failed", "cancelled")
+# For the Portal.
+_ENDS = {
+    "succeeded": "The model file is imported",
+    "failed": "The import has failed; its job says why",
+    "cancelled": "The import was cancelled",
+}
 _INTERNAL = "something went wrong on our side. Import the file again."
 
 
@@ -32,12 +37,13 @@ class ImportActivityFailed(Exception):
 @blueprint.orchestration_trigger(context_name="context", orchestration=ORCHESTRATION)
 def import_model(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
     task: Any = context.get_input()
+    context.set_custom_status("The model file is being read")
     try:
         outcome = yield context.call_activity_with_retry("read_import", _RETRY, task)
     # The SDK raises a bare Exception for an activity that failed for good.
     except Exception:
         outcome = yield context.call_activity_with_retry("fail_import", _RETRY, task)
-    context.set_custom_status(f"The import has {outcome}" if outcome in _ENDS else "Another instance has taken over")
+    context.set_custom_status(_ENDS.get(outcome, "Another instance has taken over"))
     return outcome
 
 

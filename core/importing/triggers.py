@@ -30,6 +30,7 @@ blueprint = func.Blueprint()
 async def on_model_uploaded(blob: BlobClient, client: df.DurableOrchestrationClient) -> None:
     # A client, not the content, which may be large; the name is as core.importing.arrival.upload_name made it.
     owner, job_id, name = blob.blob_name.split("/")
+    log.info("the upload of import %s was announced", job_id)
     try:
         await on_model(storage(), DurableOrchestrations(client, ORCHESTRATION), owner, job_id, name)
     except NothingUploaded:

@@ -49,10 +49,11 @@ def train(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
     task: Any = context.get_input()
     job = {"owner": task["owner"], "job": task["job"]}
     try:
-        if not task.get("prepared"):
-            step = yield context.call_activity_with_retry("prepare_training", _RETRY, job)
+        if task.get("prepared"):
+            step = {"outcome": "continue", "status": "The training goes on"}
         else:
-            step = {"outcome": "continue"}
+            context.set_custom_status("The dataset is being read")
+            step = yield context.call_activity_with_retry("prepare_training", _RETRY, job)
         slices = 0
         while step["outcome"] in ("continue", "done"):
             if slices == SLICES_PER_EXECUTION:
@@ -61,8 +62,8 @@ def train(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
             # A finish that another one took over from says "continue": the next slice finds the training
             # done, and it is finished again.
             activity = "finish_training" if step["outcome"] == "done" else "train_slice"
-            step = yield context.call_activity_with_retry(activity, _RETRY, job)
             context.set_custom_status(step["status"])
+            step = yield context.call_activity_with_retry(activity, _RETRY, job)
             slices += 1
     # The SDK raises a bare Exception for an activity that failed for good.
     except Exception:
@@ -88,7 +89,11 @@ async def finish_training(task: dict[str, str], context: func.Context) -> dict[s
 
 @blueprint.activity_trigger(input_name="task")
 async def fail_training(task: dict[str, str], context: func.Context) -> dict[str, str]:
-    return await _activity(task, context, lambda run: run.fail(_INTERNAL))
+    return await _activity(task, context, _give_up)
+
+
+async def _give_up(run: Run) -> Step:
+    return await _fail(run, ActivityFailed(), _INTERNAL)
 
 
 async def _activity(
@@ -108,26 +113,38 @@ async def _ended_by_user_error(run: Run, work: Callable[[Run], Awaitable[Step]])
     try:
         return await work(run)
     except BadRequest as error:
-        return await run.fail(f"Training failed: {error.sentence}")
+        return await _fail(run, error, f"Training failed: {error.sentence}")
     except NoRoom as error:
-        return await run.fail(f"Training failed: {error.detail}")
+        return await _fail(run, error, f"Training failed: {error.detail}")
     except Refused as refusal:
-        return await run.fail(_refusal(refusal))
+        return await _fail(run, refusal, _refusal(refusal))
     except ChildFailed as failure:
         log.warning("Keras failed: %s", failure.detail)
-        return await run.fail(f"Training failed: {failure}")
-    except ChildOutOfMemory:
-        return await run.fail(
+        return await _fail(run, failure, f"Training failed: {failure}")
+    except ChildOutOfMemory as error:
+        return await _fail(
+            run,
+            error,
             "Training failed: it needs more memory than one training may have (CHILD_MEMORY_MB)."
-            " Use a smaller network, a smaller batch size or fewer rows."
+            " Use a smaller network, a smaller batch size or fewer rows.",
         )
-    except ChildTimedOut:
-        return await run.fail("Training failed: one batch takes too long; use a smaller network or batch size.")
-    except ChildDied:
-        return await run.fail(
+    except ChildTimedOut as error:
+        return await _fail(
+            run, error, "Training failed: one batch takes too long; use a smaller network or batch size."
+        )
+    except ChildDied as error:
+        return await _fail(
+            run,
+            error,
             "Training failed: the process that trains it ended unexpectedly several times in a row."
-            " Start it again; if it fails again, try a smaller network or batch size."
+            " Start it again; if it fails again, try a smaller network or batch size.",
         )
+
+
+async def _fail(run: Run, reason: Exception, sentence: str) -> Step:
+    # The sentence may hold the user's words: the row has it, the log has its kind.
+    log.warning("the training failed: %s", type(reason).__name__)
+    return await run.fail(sentence)
 
 
 def _refusal(refusal: Refused) -> str:

@@ -46,6 +46,14 @@ CANCEL_SECONDS = 5.0
 LATE_SECONDS = 120.0
 
 
+# For the Portal; a training that failed has a sentence of its own.
+_ENDS = {
+    Status.SUCCEEDED: "The training has succeeded",
+    Status.FAILED: "The training has failed",
+    Status.CANCELLED: "The training was cancelled",
+}
+
+
 @dataclass(frozen=True)
 class Step:
     """What an activity returns; small, since it stays in the orchestration's history.
@@ -119,7 +127,7 @@ class Run:
         began = time.monotonic()
         with (
             telemetry.bound(slice=str(job.slices), trace=job.trace[3:35]),
-            telemetry.span(f"training: {stage.lower()}", job.trace, job=job.id, slice=job.slices),
+            telemetry.span(f"training: {stage.lower()}", job.trace, job=job.id, owner=job.owner, slice=job.slices),
         ):
             step = await self._worked_on(job, work)
             log.info("%s: %s", stage, step.status)
@@ -305,7 +313,7 @@ class Run:
             for artifact in ARTIFACTS.values():
                 await delete_blob(self._storage.artifacts, f"{job.folder}/{artifact.file}")
         await self._work.discard()
-        return Step(job.status.value, f"{job.status.value.capitalize()}{': ' if job.error else ''}{job.error}")
+        return Step(job.status.value, job.error or _ENDS[job.status])
 
 
 async def _call(
@@ -354,5 +362,5 @@ def _seconds_since(at: str) -> float:
 
 def _sentence(trained: dict[str, Any]) -> str:
     losses = trained["history"].get("loss") or [None]
-    loss = "" if losses[-1] is None else f", loss {losses[-1]:.4g}"
-    return f"Epoch {trained['epoch']} of {trained['epochs']}{loss}"
+    loss = "" if losses[-1] is None else f", with a loss of {losses[-1]:.4g}"
+    return f"Epoch {trained['epoch']} of {trained['epochs']} is reached{loss}"

@@ -29,6 +29,7 @@ blueprint = func.Blueprint()
 async def on_dataset_uploaded(blob: BlobClient, client: df.DurableOrchestrationClient) -> None:
     # A client, not the content: that would be sent to this process whole, and may be 2 GiB.
     owner, job_id, _ = blob.blob_name.split("/")
+    log.info("the upload of job %s was announced", job_id)
     try:
         await on_upload(storage(), DurableOrchestrations(client), owner, job_id)
     except NothingUploaded:

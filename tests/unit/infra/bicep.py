@@ -214,6 +214,9 @@ class _Evaluation:
             over, function = arguments(node)
             parameter, body = function.named_children
             return [self.value(body, {**inner, text(parameter): item}) for item in self.value(over, inner)]
+        if name == "loadTextContent":
+            [path] = self._values(node, inner)
+            return (self._template.path.parent / path).read_text("utf-8")
         return _CALLED[name](*self._values(node, inner))
 
 

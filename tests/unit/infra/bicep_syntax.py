@@ -19,8 +19,8 @@ _DECORATORS = {
     "allowed", "batchSize", "description", "maxLength", "maxValue", "metadata", "minLength", "minValue", "secure",
 }  # fmt: skip
 FUNCTIONS = {
-    "concat", "empty", "guid", "items", "listKeys", "map", "replace", "resourceGroup", "split", "subscription",
-    "subscriptionResourceId", "toLower", "union", "uniqueString",
+    "concat", "empty", "guid", "items", "listKeys", "loadTextContent", "map", "replace", "resourceGroup", "split",
+    "subscription", "subscriptionResourceId", "toLower", "union", "uniqueString",
 }  # fmt: skip
 
 

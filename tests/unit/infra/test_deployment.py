@@ -71,6 +71,7 @@ KINDS = {
     "Microsoft.Insights/actionGroups",
     "Microsoft.Insights/scheduledQueryRules",
     "Microsoft.Insights/metricAlerts",
+    "Microsoft.Insights/workbooks",
 }
 FLEX_KINDS = {"Microsoft.Web/serverfarms", "Microsoft.Web/sites"}
 CONTAINER_KINDS = {

@@ -16,6 +16,7 @@ class Context:
 
     def __init__(self, task: dict[str, Any]) -> None:
         self.task, self.called, self.continued = task, list[str](), dict[str, Any]()
+        self.statuses = list[str]()
 
     def get_input(self) -> dict[str, Any]:
         return self.task
@@ -25,7 +26,7 @@ class Context:
         return name
 
     def set_custom_status(self, status: str) -> None:
-        self.status = status
+        self.statuses.append(status)
 
     def continue_as_new(self, task: dict[str, Any]) -> None:
         self.continued = task
@@ -71,6 +72,12 @@ def test_a_long_training_goes_on_with_a_new_history_and_is_not_prepared_again() 
     assert names(run(["done", "succeeded"], prepared=True)) == ["slice", "finish"]
 
 
+def test_the_portal_is_told_what_goes_on_before_it_goes_on() -> None:
+    context = run(["continue", "done", "succeeded"])
+    assert context.statuses == ["The dataset is being read", "continue", "done", "succeeded"]
+    assert run(["done"], prepared=True).statuses == ["The training goes on", "done"]
+
+
 class Failed:
     """Stands for a job that can only be failed."""
 
@@ -78,9 +85,13 @@ class Failed:
         return Step("failed", error)
 
 
-async def test_a_disk_that_is_too_small_ends_a_training_with_what_is_missing() -> None:
+async def test_a_disk_that_is_too_small_ends_a_training_with_what_is_missing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def prepare(run: Any) -> Step:
         raise NoRoom("This dataset needs about 0.60 GB of temporary disk.")
 
     step = await _ended_by_user_error(Failed(), prepare)  # pyright: ignore[reportArgumentType]
     assert step.status == "Training failed: This dataset needs about 0.60 GB of temporary disk."
+    # The sentence may hold the user's words, so the log has the kind of failure alone.
+    assert caplog.messages == ["the training failed: NoRoom"]
