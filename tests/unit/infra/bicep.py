@@ -247,4 +247,4 @@ _CALLED: dict[str, Callable[..., Any]] = {
     "union": _union,
     "uniqueString": lambda *parts: _stable(*parts).replace("-", "")[:13],
 }
-assert _CALLED.keys() | {"map"} == FUNCTIONS
+assert _CALLED.keys() | {"loadTextContent", "map"} == FUNCTIONS

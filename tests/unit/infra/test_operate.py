@@ -54,9 +54,10 @@ class Told:
                 if isinstance(name, ast.JoinedStr) and isinstance(name.values[0], ast.Constant):
                     self.spans.add(str(name.values[0].value))
                 self.span_attributes.update(each.arg for each in given if each.arg)
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="log")), args=[*_, ast.Constant(value=str(record))]
-            ) | ast.Call(func=ast.Attribute(value=ast.Name(id="log")), args=[ast.Constant(value=str(record)), *_]):
+            case (
+                ast.Call(func=ast.Attribute(value=ast.Name(id="log")), args=[*_, ast.Constant(value=str(record))])
+                | ast.Call(func=ast.Attribute(value=ast.Name(id="log")), args=[ast.Constant(value=str(record)), *_])
+            ):
                 self.records.add(record)
             case _:
                 pass
@@ -139,7 +140,7 @@ def test_a_query_asks_only_for_what_the_code_tells(where: str, query: str) -> No
         ('requests | where name in ("train_slice", "train_epoch")', "train_epoch"),
         ('traces | where message has "the training was sad"', "the training was sad"),
         ('traces | where message has "the training failed: NoSuchError"', "the training failed: NoSuchError"),
-        ('traces | where message has "the training failed" | extend epoch = extract(@"epoch=(\\w+)", 1, message)', "epoch"),
+        ('traces | where message has "the training failed" | extend extract(@"epoch=(\\w+)", 1, message)', "epoch"),
         ("customMetrics | summarize count()", "anything in customMetrics"),
         ("print 1", "no table"),
     ],
@@ -166,7 +167,8 @@ def test_each_alert_stands_in_the_runbook() -> None:
     rules = deployed("flex").all("Microsoft.Insights/scheduledQueryRules")
     rules += deployed("flex").all("Microsoft.Insights/metricAlerts")
     named = {rule.name.rpartition("-")[0] for rule in rules}
-    listed = set(re.findall(r"^\| `([\w-]+)` \|", OPERATE.partition("## Alerts")[2].partition("\n## ")[0], re.MULTILINE))
+    alerts = OPERATE.partition("## Alerts")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"^\| `([\w-]+)` \|", alerts, re.MULTILINE))
     assert listed == named
 
 

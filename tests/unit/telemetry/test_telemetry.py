@@ -94,7 +94,7 @@ async def test_a_training_is_measured_and_its_spans_hang_below_the_call_that_mad
     assert metrics["checkpoint.size"][0][1] > 100
     assert metrics["checkpoint.upload.duration"][0][1] > 0
 
-    [record] = [record for record in caplog.records if record.getMessage().startswith("Training: Epoch 3 of 3 is reached")]
+    [record] = [record for record in caplog.records if record.getMessage().startswith("Training: Epoch 3 of 3")]
     assert call is not None
     trace = f"{call.trace_id:032x}"
     fields = {name: getattr(record, name) for name in telemetry.FIELDS}
