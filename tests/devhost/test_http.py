@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -115,6 +116,20 @@ def test_body_at_the_limit_is_accepted_and_above_it_refused(host: RunningHost):
     assert host.http.post("/api/request", content=b"x" * LIMIT).json()["body"] == LIMIT
     try:
         status = host.http.post("/api/request", content=b"x" * (LIMIT + 1)).status_code
+    except httpx.TransportError:
+        status = 413  # the connection was closed while the body was being sent
+    assert status == 413
+
+
+def test_body_without_a_length_is_accepted_up_to_the_limit(host: RunningHost):
+    """Transfer-Encoding: chunked."""
+
+    def pieces(count: int) -> Iterator[bytes]:
+        yield from (b"x" * 1_000_000 for _ in range(count))
+
+    assert host.http.post("/api/request", content=pieces(3)).json()["body"] == 3_000_000
+    try:
+        status = host.http.post("/api/request", content=pieces(110)).status_code
     except httpx.TransportError:
         status = 413  # the connection was closed while the body was being sent
     assert status == 413

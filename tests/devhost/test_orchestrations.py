@@ -24,6 +24,13 @@ def test_input_reaches_the_orchestrator_unchanged(durable: Durable):
         assert durable.output("echo", value) == value
 
 
+def test_values_of_several_megabytes_arrive_whole(durable: Durable):
+    """Inputs, outputs and failures have no limit of their own: large ones are stored beside the messages."""
+    large = "ü" * 2_000_000
+    assert durable.output("echo", large) == large
+    assert durable.wait(durable.start("raises", large))["output"].endswith(large)
+
+
 def test_context_is_the_same_on_every_replay(durable: Durable):
     """Code constraints: ids, GUIDs and the clock of the context are deterministic."""
     links = durable.start("facts", version="7")
