@@ -39,6 +39,7 @@ INSTRUMENTS: Mapping[str, Instrument] = {
     "checkpoint.upload.duration": Instrument("histogram", "s", "Time to upload a checkpoint."),
     "prediction.duration": Instrument("histogram", "s", "A prediction with its model's loading, by rows' magnitude."),
     "uploads.rejected": Instrument("counter", "{file}", "Uploads that were refused, by reason."),
+    "upkeep.found": Instrument("counter", "{item}", "What upkeep looked at, by rule and what came of it."),
 }
 
 

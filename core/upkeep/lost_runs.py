@@ -6,6 +6,7 @@ history, when a process dies between claim and start, or when a person ends an o
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +15,8 @@ from core.base.tables import Row
 from core.jobs.start import RunState
 from core.upkeep.kinds import AnyJob, Kind
 from core.upkeep.turn import Runs, Turn
+
+log = logging.getLogger(__name__)
 
 # An orchestration that was just asked for is found within seconds. A job that was written since then is
 # in somebody's hands, and nobody asks after its orchestration.
@@ -62,6 +65,7 @@ async def _restart(kind: Kind[AnyJob], turn: Turn, runs: Runs, job: AnyJob) -> s
         return ""
     # A crash here leaves a job that looks as lost as before, and is found again when its claim is old.
     await runs.start(job)
+    log.warning("the orchestration of a job was lost; it is started again")
     return "started again"
 
 
@@ -69,4 +73,7 @@ async def _give_up(kind: Kind[AnyJob], turn: Turn, job: AnyJob, reason: str) -> 
     def given_up(current: AnyJob) -> AnyJob | None:
         return None if current.ended or current.etag != job.etag else kind.given_up(current, reason)
 
-    return "given up" if (await kind.store(turn.storage).change(job.owner, job.id, given_up)).ended else ""
+    if not (await kind.store(turn.storage).change(job.owner, job.id, given_up)).ended:
+        return ""
+    log.warning("a job is given up: %s", reason)
+    return "given up"

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from azure.core.exceptions import AzureError
 
+from core.base import telemetry
 from core.base.errors import AppError
 from core.upkeep.turn import Means, Turn
 
@@ -51,5 +52,7 @@ async def _take(turn: Turn, rule: Rule, most_seconds: float) -> None:
         # If the place where it goes on were what it fails at, it would never get past it.
         with suppress(AzureError, AppError):
             await turn.position.forget()
+    for what, many in turn.counts.items():
+        telemetry.record("upkeep.found", many, rule=turn.rule, outcome=what)
     told = ", ".join(f"{many} {what}" for what, many in turn.counts.items()) or "nothing to do"
     log.info("upkeep, %s: %s", turn.rule, told)

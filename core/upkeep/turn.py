@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from core.base import telemetry
 from core.base.clients import Storage
 from core.jobs.start import Orchestrations, RunState, Startable
 from core.upkeep.position import Position
@@ -86,7 +87,8 @@ class Turn:
                     self._left_out = True
                     return
                 try:
-                    outcome = await work(item)
+                    with telemetry.bound(**_fields(item)):
+                        outcome = await work(item)
                 except Exception as error:
                     outcome = "failed"
                     if self.counts[outcome] < _MOST_TOLD:
@@ -117,6 +119,13 @@ class Turn:
         if begun:
             # What lies before the place where this turn began is the next one's.
             await self.position.forget()
+
+
+def _fields(item: Any) -> dict[str, str]:
+    """Whose row it is, for all that is logged while it is looked at."""
+    if not isinstance(item, dict):
+        return {}
+    return {"owner": item["PartitionKey"], "job": item["RowKey"].partition("-")[2]}
 
 
 def _name(item: Any) -> str:

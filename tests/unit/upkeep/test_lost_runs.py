@@ -22,7 +22,7 @@ LOST = [RunState.NONE, RunState.ENDED]
 
 @pytest.mark.parametrize("state", LOST)
 async def test_a_running_job_without_its_orchestration_is_started_again_once(
-    world: World, functions: Functions, state: RunState
+    world: World, functions: Functions, state: RunState, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = await world.training(age=DAY, status=Status.RUNNING, claim="before", runner="dead", progress=0.4)
     functions.states[job.id] = state
@@ -31,6 +31,8 @@ async def test_a_running_job_without_its_orchestration_is_started_again_once(
     restarted = await world.jobs.get(OWNER, job.id)
     assert restarted.restarts == 1 and restarted.claim not in ("", "before")
     assert restarted.status is Status.RUNNING and restarted.progress == 0.4
+    [told] = [message for message in caplog.messages if "started again [" in message]
+    assert job.id in told
 
 
 @pytest.mark.parametrize("state", LOST)
