@@ -70,7 +70,7 @@ class Usage:
     kept_days: float = 30
     request_log_bytes: float = 3_000
     activity_log_bytes: float = 15_000
-    alert_rules: float = 8
+    alert_rules: float = 9
 
 
 def month(jobs: float, prices: Prices, usage: Usage) -> dict[str, float]:

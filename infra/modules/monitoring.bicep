@@ -19,6 +19,11 @@ var queryAlerts = [
     query: 'requests | where success == false | where name in ("prepare_training", "train_slice", "finish_training", "read_import")'
   }
   {
+    name: 'upkeep-failed'
+    description: 'A rule of upkeep failed, or a whole round did.'
+    query: 'union (traces | where message has "the rule failed" | project timestamp), (requests | where success == false | where name in ("upkeep_start_lost", "upkeep_clean_up") | project timestamp)'
+  }
+  {
     name: 'given-up'
     description: 'A job ended as failed because all retries of an activity had failed.'
     query: 'requests | where name in ("fail_training", "fail_import")'

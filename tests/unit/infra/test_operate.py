@@ -21,8 +21,6 @@ from tests.unit.test_app import FUNCTIONS
 ROOT = Path(__file__).resolve().parents[3]
 OPERATE = (ROOT / "docs" / "operate.md").read_text("utf-8")
 TABLES = ("customMetrics", "dependencies", "requests", "traces")
-# What Azure writes beside ours.
-HOST_DIMENSIONS = {"InvocationId"}
 
 
 class Told:
@@ -34,6 +32,7 @@ class Told:
         self.span_attributes: set[str] = set()
         self.records: set[str] = set()
         self.errors: set[str] = set()
+        self.texts: set[str] = set()
         for file in (ROOT / "core").rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 self._see(node)
@@ -42,6 +41,8 @@ class Told:
         match node:
             case ast.ClassDef(name=name):
                 self.errors.add(name)
+            case ast.Constant(value=str(words)):
+                self.texts.add(words)
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="telemetry"), attr="record"),
                 args=[ast.Constant(value=str(metric)), *_],
@@ -112,11 +113,12 @@ def mistakes(query: str) -> list[str]:
                 known = TOLD.span_attributes
             case "requests":
                 wrong += sorted(names - FUNCTIONS.keys())
-                known = HOST_DIMENSIONS
             case _:
                 wrong += sorted(phrase for phrase in phrases if not TOLD.says(phrase))
                 fields = set(re.findall(r"\"(\w+)=\"|@\"(?:\\b)?(\w+)=", part))
                 wrong += sorted({a or b for a, b in fields} - set(FIELDS))
+                counted = "|".join(re.findall(r"regex @\"\\d \(([^)]*)\)", part))
+                wrong += sorted(set(filter(None, counted.split("|"))) - TOLD.texts)
                 names = phrases | {"".join(each) for each in fields}
         wrong += sorted(dimensions - known)
         if not names and "resultCode" not in part:
@@ -141,6 +143,7 @@ def test_a_query_asks_only_for_what_the_code_tells(where: str, query: str) -> No
         ('traces | where message has "the training was sad"', "the training was sad"),
         ('traces | where message has "the training failed: NoSuchError"', "the training failed: NoSuchError"),
         ('traces | where message has "the training failed" | extend extract(@"epoch=(\\w+)", 1, message)', "epoch"),
+        ('traces | where message has "upkeep, " and message matches regex @"\\d (started|fainted)"', "fainted"),
         ("customMetrics | summarize count()", "anything in customMetrics"),
         ("print 1", "no table"),
     ],
