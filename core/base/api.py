@@ -32,6 +32,7 @@ from core.base.errors import (
 )
 from core.base.http import Request, Response
 from core.base.jwks import key_set
+from core.base.patience import limited_patience
 from core.base.settings import settings
 from core.base.trace import trace_id
 
@@ -145,7 +146,8 @@ async def _answer(
     trace = trace_id(headers.get("traceparent", ""), _traceparent(context), context.invocation_id)
     path = next(iter(operations.values())).path
     place, began, above = f"{req.method} {path}", time.monotonic(), headers.get("traceparent") or _traceparent(context)
-    with telemetry.bound(invocation=context.invocation_id or "", trace=trace), telemetry.span(place, above):
+    named = telemetry.bound(invocation=context.invocation_id or "", trace=trace)
+    with named, telemetry.span(place, above), limited_patience():
         answer = await _translated(req, headers, operations, durable, place, trace)
     took = time.monotonic() - began
     telemetry.record("api.request.duration", took, route=path, method=req.method, status=answer.status_code)

@@ -12,13 +12,13 @@ from weakref import WeakKeyDictionary
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.data.tables.aio import TableServiceClient
 from azure.identity.aio import DefaultAzureCredential
-from azure.storage.blob.aio import BlobServiceClient, ContainerClient, LinearRetry
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from core.base.errors import Unavailable
 from core.base.settings import Settings, settings
+from core.base.transport import BlobRetry, TableRetry, Transport
 
 
 @dataclass(frozen=True)
@@ -66,22 +66,15 @@ def storage() -> Storage:
 def connect(chosen: Settings, credential: AsyncTokenCredential | None = None, **transport: Any) -> Storage:
     """Clients for the account that the settings name. Raises Unavailable where they name none.
 
-    `credential` replaces DefaultAzureCredential where no key is set; `transport` goes to the SDK.
+    `credential` replaces DefaultAzureCredential where no key is set; `transport` goes to the SDK's.
     """
-    # A caller waits for the answer: three tries within about a second, then it is told 503. What
-    # must survive a longer outage, the activities, is retried by the orchestrator.
     blob_options: dict[str, Any] = {
-        "retry_policy": LinearRetry(backoff=0, retry_total=2, random_jitter_range=1),
-        "connection_timeout": 2,
+        "retry_policy": BlobRetry(),
+        "transport": Transport(connection_data_block_size=256 * 1024, **transport),
         "max_single_put_size": 8 * 1024 * 1024,
         "max_block_size": 8 * 1024 * 1024,
-        **transport,
     }
-    table_options: dict[str, Any] = {
-        "retry_policy": AsyncRetryPolicy(retry_total=2, retry_backoff_factor=0.2),
-        "connection_timeout": 2,
-        **transport,
-    }
+    table_options: dict[str, Any] = {"retry_policy": TableRetry(), "transport": Transport(**transport)}
     if connection := _connection_string(chosen):
         blobs = BlobServiceClient.from_connection_string(connection, **blob_options)
         tables = TableServiceClient.from_connection_string(connection, **table_options)

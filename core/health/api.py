@@ -19,6 +19,7 @@ from core.base.description import Answer, Description
 from core.base.errors import AppError, Unavailable
 from core.base.http import Request, Response
 from core.base.jwks import key_set
+from core.base.patience import BUDGET_SECONDS
 from core.base.settings import settings
 from core.keras_worker.shared import shared_pool
 
@@ -58,7 +59,6 @@ READ_HEALTH = Description(
         ),
     },
 )
-_PATIENCE_SECONDS = 2.0
 # However often health is asked, storage and task hub are asked no more often than this.
 _KEPT_SECONDS = 2.0
 
@@ -96,7 +96,7 @@ async def _keys_known() -> bool:
 async def _storage_answers() -> bool:
     try:
         clients = storage()
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(BUDGET_SECONDS):
             await asyncio.gather(
                 clients.uploads.get_container_properties(),
                 anext(aiter(clients.tables.list_tables(results_per_page=1)), None),
@@ -108,7 +108,7 @@ async def _storage_answers() -> bool:
 
 async def _task_hub_answers(durable: Any) -> bool:
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(BUDGET_SECONDS):
             await durable.get_status("health")
     except (aiohttp.ClientError, TimeoutError):
         return False

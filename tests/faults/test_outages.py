@@ -14,34 +14,12 @@ from typing import Any
 
 import httpx
 import pytest
-from azure.storage.blob import BlobServiceClient
 
-from azurite.bootstrap import container_names, prepare
-from azurite.emulator import Account, Emulator
-from core.base.settings import Settings
-from devtools.ports import free_ports
 from tests.harness import Backend, Storage, presign, two_classes, upload, wait_for_end, wait_until
 
 # What Azurite was told in the last five seconds before a SIGKILL may be lost.
 SAVED_SECONDS = 6
 LONG: dict[str, Any] = {"epochs": 1200, "batch_size": 1}
-
-
-@pytest.fixture
-def own_azurite(node: Path, session_folder: Path, next_account: Callable[[], Account]) -> Iterator[Storage]:
-    """An Azurite that keeps its data on disk, for one test to kill."""
-    account, folder = next_account(), session_folder / f"azurite-{time.monotonic_ns()}"
-    emulator = Emulator(
-        node, log=folder / "azurite.log", location=folder / "data", ports=tuple(free_ports(3)), accounts=(account,)
-    )
-    try:
-        emulator.start()
-        storage = Storage(emulator, account)
-        with BlobServiceClient.from_connection_string(storage.connection_string) as service:
-            prepare(service, container_names(Settings()), [])
-        yield storage
-    finally:
-        emulator.stop()
 
 
 def undisturbed_history(backend: Backend) -> dict[str, list[float]]:
