@@ -25,8 +25,8 @@ PATIENCE = timedelta(minutes=5)
 # What breaks so often does not break by chance.
 MOST_RESTARTS = 3
 
-_TERMINATED = "it was ended by the operator of this service. Start it anew."
-_BROKEN = "it was interrupted several times and could not go on. Start it anew."
+_TERMINATED = "it was ended by the operator of this service; begin a new one."
+_BROKEN = "it was interrupted several times and could not go on; begin a new one."
 
 
 async def restart_lost(kind: Kind[AnyJob], turn: Turn) -> None:

@@ -29,17 +29,18 @@ async def start_lost(kind: Kind[AnyJob], turn: Turn) -> None:
             return "waiting for their turn"
         return "refused" if job.ended else "started"
 
-    async def start_in_turn(waiting: list[Row]) -> str:
-        # An owner may run only so many at once: whoever has waited longest is first.
-        for row in sorted(waiting, key=lambda row: row["created_at"]):
-            await turn.each([row], start)
-        return ""
-
     async def start_page(page: list[Row]) -> None:
         owners: dict[str, list[Row]] = {}
         for row in page:
             owners.setdefault(row["PartitionKey"], []).append(row)
-        await turn.each(owners.values(), start_in_turn)
+
+        async def start_those_of(owner: str) -> str:
+            # An owner may run only so many at once: what has waited longest is first.
+            for row in sorted(owners[owner], key=lambda row: row["created_at"]):
+                await turn.each([row], start)
+            return ""
+
+        await turn.each(owners, start_those_of)
 
     where = "status eq 'queued' and claim eq '' and created_at lt @before"
     await turn.walk(lambda token: kind.pages(turn, token, where, before=before), start_page)
