@@ -13,12 +13,14 @@ from core.importing.flow import blueprint as import_flow
 from core.importing.triggers import blueprint as import_triggers
 from core.openapi.api import documents
 from core.serving.api import routes as serving
+from core.serving.export_api import routes as exporting
+from core.serving.export_flow import blueprint as export_flow
 from core.training.api import routes as training
 from core.training.flow import blueprint as training_flow
 from core.upkeep.triggers import blueprint as upkeep_triggers
 from core.uploads.triggers import blueprint as upload_triggers
 
-CAPABILITIES = [health, catalog, graphs, presets, snapshots, importing, training, serving]
+CAPABILITIES = [health, catalog, graphs, presets, snapshots, importing, training, serving, exporting]
 ROUTES = [*CAPABILITIES, documents(CAPABILITIES), fallback]
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -29,3 +31,4 @@ app.register_functions(upload_triggers)
 app.register_functions(import_flow)
 app.register_functions(import_triggers)
 app.register_functions(upkeep_triggers)
+app.register_functions(export_flow)

@@ -138,6 +138,7 @@ class Settings(BaseSettings):
         default=300, ge=1, description="Length of one training activity; keep it below functionTimeout."
     )
     training_threads: int = Field(default=0, ge=0, description="Threads of one training; 0 is one for each core.")
+    export_seconds: int = Field(default=120, ge=1, description="Longest time one export may take, seconds.")
     child_start: Literal["auto", "fork", "spawn"] = Field(
         default="auto", description="How Keras children start; auto forks where the system can."
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from core.base.tables import Row
+from core.jobs.exports import Export, exports_view
 from core.jobs.states import ENDED, Status
 
 KEY_PREFIX = "job-"
@@ -33,7 +34,8 @@ class Job:
     `document_name`. `threads` is fixed when the job is made, since results depend on it. `trace` is the W3C
     traceparent of the call that made the job, which the spans of its activities hang below. `restarts` counts
     how often a lost orchestration was started again. `files_removed_at` is set once the files of the ended
-    job have been kept long enough; its result stays.
+    job have been kept long enough; its result stays. `exports` holds what was exported since, by format: the
+    document of an ended job is never written again.
     """
 
     owner: str
@@ -62,6 +64,7 @@ class Job:
     trace: str = ""
     document: bytes = b""
     document_name: str = ""
+    exports: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     etag: str = ""
 
     @property
@@ -77,6 +80,13 @@ class Job:
         """Where the job's blobs are, in the artifacts' container."""
         return f"{self.owner}/{self.id}"
 
+    def export(self, kind: str) -> Export:
+        """The export to that format; one that nobody has claimed where the row knows none."""
+        return Export.of(self.owner, self.id, kind, self.exports.get(kind))
+
+    def with_export(self, export: Export) -> Job:
+        return replace(self, exports={**self.exports, export.format: export.entry()})
+
     def view(self, result: dict[str, Any]) -> dict[str, Any]:
         """The job as the API shows it, with `result` once it has ended."""
         if self.files_removed_at:
@@ -87,7 +97,7 @@ class Job:
             "graph": self.graph_id,
             "status": self.status.value,
             "params": self.params,
-            "result": {**EMPTY_RESULT, **result} if self.ended else self.live,
+            "result": {**EMPTY_RESULT, **result, **exports_view({} if self.files_removed_at else self.exports)} if self.ended else self.live,
             "dataset_path": self.dataset_path,
             "artifact_path": self.artifact_path,
             "progress": self.progress,
@@ -106,11 +116,11 @@ class Job:
     @classmethod
     def of(cls, row: Row) -> Job:
         values = {name: row[name] for name in _COLUMNS if name in row}
-        values |= {name: json.loads(row[name]) for name in _JSON}
+        values |= {name: json.loads(row[name]) for name in _JSON if name in row}
         values |= {"status": Status(row["status"]), "dataset_size": int(row["dataset_size"])}
         job_id = row["RowKey"].removeprefix(KEY_PREFIX)
         return cls(owner=row["PartitionKey"], id=job_id, etag=row["etag"], **values)
 
 
-_JSON = ("params", "live")
+_JSON = ("params", "live", "exports")
 _COLUMNS = [f.name for f in fields(Job) if f.name not in ("owner", "id", "etag", *_JSON)]

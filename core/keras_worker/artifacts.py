@@ -1,4 +1,5 @@
-"""The files that a finished training leaves: the model with its preparation inside, the best model, the log."""
+"""The files that a finished training leaves: the model with its preparation inside, the best model, the log, a sample
+of its rows."""
 
 import csv
 import json
@@ -10,8 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from core.keras_worker.dataset import Dataset
+
 # A member of the `.keras` zip beside Keras's own; `keras.models.load_model` reads only those it knows.
 PREPARATION_MEMBER = "preparation.json"
+
+_SAMPLE_ROWS = 64
 
 
 def save_model(model: keras.Model, preparation: dict[str, Any], path: Path) -> None:
@@ -47,4 +52,12 @@ def write_log(history: dict[str, list[Any]], path: Path) -> None:
         writer.writerows(
             [epoch, *values] for epoch, values in enumerate(zip(*(history[name] for name in names), strict=True))
         )
+    os.replace(part, path)
+
+
+def write_sample(data: Dataset, path: Path) -> None:
+    """Rows of features as the network sees them (float32, a NumPy file): those of the test first, then others."""
+    rows = np.concatenate([data.split.test, data.split.validation, data.split.train])[:_SAMPLE_ROWS]
+    part = path.with_name(f"part-{path.name}")
+    np.save(part, data.rows(rows, weighted=False)[0])
     os.replace(part, path)

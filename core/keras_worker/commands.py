@@ -14,6 +14,7 @@ _COMMANDS = {
         "train": "core.keras_worker.train",
         "finish": "core.keras_worker.finish",
         "predict": "core.keras_worker.predict",
+        "export": "core.keras_worker.export",
     },
     "numpy": {"compile": "core.keras_worker.compile"},
     # No Keras at all: for what strangers uploaded.

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from core.keras_worker.artifacts import save_best_model, save_model, write_log
+from core.keras_worker.artifacts import save_best_model, save_model, write_log, write_sample
 from core.keras_worker.commands import Call
 from core.keras_worker.evaluation import evaluate, extended_evaluation
 from core.keras_worker.kill_points import passed
@@ -47,7 +47,8 @@ def _write_artifacts(training: Training, folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     preparation = training.data.manifest["preparation"]
     (folder / "preparation.json").write_text(json.dumps(preparation), encoding="utf-8")
-    written = {"final": "model.keras", "preparation": "preparation.json"}
+    written = {"final": "model.keras", "preparation": "preparation.json", "sample": "sample.npy"}
+    write_sample(training.data, folder / written["sample"])
     save_model(training.model, preparation, folder / written["final"])
     passed("finish-model-written")
     if training.best_weights is not None:

@@ -23,6 +23,8 @@ ARTIFACTS = {
     "best": Artifact("best_model.keras", "application/zip"),
     "log": Artifact("training_log.csv", "text/csv"),
     "preparation": Artifact("preparation.json", "application/json"),
+    # Prepared rows of the dataset, against which exported files are checked.
+    "sample": Artifact("sample.npy", "application/octet-stream"),
 }
 
 

@@ -73,11 +73,14 @@ HTTP_FUNCTIONS = [
     "training_jobs_job_id",
     "training_jobs_job_id_artifact",
     "training_jobs_job_id_cancel",
+    "training_jobs_job_id_export",
     "training_jobs_job_id_predict",
     "training_jobs_job_id_start",
     "unknown_path",
 ]
 FUNCTIONS = dict.fromkeys(HTTP_FUNCTIONS, "httpTrigger") | {
+    "export_model": "orchestrationTrigger",
+    "fail_export": "activityTrigger",
     "fail_import": "activityTrigger",
     "fail_training": "activityTrigger",
     "finish_training": "activityTrigger",
@@ -90,6 +93,7 @@ FUNCTIONS = dict.fromkeys(HTTP_FUNCTIONS, "httpTrigger") | {
     "train_slice": "activityTrigger",
     "upkeep_clean_up": "timerTrigger",
     "upkeep_start_lost": "timerTrigger",
+    "write_export": "activityTrigger",
 }
 
 INDEX = """

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 APP = [ROOT / "function_app.py", *sorted((ROOT / "core").rglob("*.py"))]
 FUNCTIONS_SDK = ("azure.functions", "azure.durable_functions")
 # Modules whose business is a trigger: the HTTP boundary, the durable functions, blobs and timers.
-TRIGGER_MODULES = {"function_app.py", "api.py", "flow.py", "triggers.py"}
+TRIGGER_MODULES = {"function_app.py", "api.py", "flow.py", "export_flow.py", "triggers.py"}
 CLIENT_CLASSES = {
     "BlobServiceClient",
     "ContainerClient",

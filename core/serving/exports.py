@@ -1,0 +1,69 @@
+"""The formats a trained model can be exported to, and the one way such an export starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from core.base.clients import Storage
+from core.base.clock import now, timestamp
+from core.jobs.exports import Export, Outcome
+from core.jobs.job import Job
+from core.jobs.start import DurableOrchestrations, Startable, start_claimed
+from core.jobs.store import JobStore
+from core.training.results import Artifact
+
+ORCHESTRATION = "export_model"
+
+# By the `format` of a request, which is the `type` of the artifact too.
+EXPORTS = {
+    "tflite": Artifact("model.tflite", "application/octet-stream"),
+    "tflite_quantized": Artifact("model_quantized.tflite", "application/octet-stream"),
+    "onnx": Artifact("model.onnx", "application/octet-stream"),
+    "saved_model": Artifact("saved_model.zip", "application/zip"),
+    "script": Artifact("predict.py", "text/x-python"),
+}
+
+_ENDED = ("Completed", "Failed", "Terminated", "Canceled")
+
+
+class ExportOrchestrations(DurableOrchestrations):
+    """An orchestration that has ended writes so into the row before; one that could not is no reason to wait."""
+
+    async def exists(self, job: Startable) -> bool:
+        status = await self._client.get_status(job.id)
+        return status is not None and status.runtime_status is not None and status.runtime_status.name not in _ENDED
+
+
+async def export_stored(storage: Storage, job: Job, kind: str) -> bool:
+    """Whether the exported file is there to be downloaded."""
+    if job.export(kind).outcome is not Outcome.READY:
+        return False
+    return await storage.artifacts.get_blob_client(f"{job.folder}/{EXPORTS[kind].file}").exists()
+
+
+async def export_once(storage: Storage, orchestrations: ExportOrchestrations, job: Job, kind: str) -> Export:
+    """Start the export unless it is there or under way; how it stands then.
+
+    One that has failed since `job` was read is not started again: whoever sees the failure may ask anew.
+    """
+    if await export_stored(storage, job, kind):
+        return job.export(kind)
+    store, seen = JobStore(storage), job.export(kind)
+
+    def claimable(export: Export) -> Export:
+        """Free again if it is what was seen: failed, or ready with its file removed since."""
+        return export.again() if not seen.queued and export.attempt == seen.attempt else export
+
+    async def change(mutate: Callable[[Export], Export | None]) -> Export:
+        def on_job(current: Job) -> Job | None:
+            wanted = mutate(claimable(current.export(kind)))
+            return None if wanted is None else current.with_export(wanted)
+
+        return (await store.change(job.owner, job.id, on_job)).export(kind)
+
+    return await start_claimed(change, orchestrations, _claimed)
+
+
+def _claimed(export: Export, claim: str) -> Export:
+    return replace(export, claim=claim, claimed_at=timestamp(now()), attempt=export.attempt + 1)
