@@ -1,7 +1,8 @@
 """A trained network on its way into a file: what Keras says of the sample, and the network as one frozen graph."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class Exportable:
     model: Any
     sample: NDArray[np.float32]
     name: str
+    _frozen: dict[int | None, Any] = field(default_factory=dict[int | None, Any])
 
     @cached_property
     def outputs(self) -> Outputs:
@@ -49,7 +51,10 @@ class Exportable:
 
     def frozen(self, batch: int | None = None) -> Any:
         """The same as a concrete function with the weights inside."""
-        return convert_variables_to_constants_v2(self.function(batch).get_concrete_function(), lower_control_flow=False)
+        if batch not in self._frozen:
+            traced = self.function(batch).get_concrete_function()
+            self._frozen[batch] = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+        return self._frozen[batch]
 
     @cached_property
     def _nodes(self) -> list[Any]:
@@ -63,10 +68,11 @@ class Exportable:
 
     def layers_of(self, operations: set[str]) -> list[str]:
         """The names of the layers that these operations come from, as far as the graph tells."""
-        # A node's name is the path to it: model/layer/…
-        paths = [node.name.split("/") for node in self._nodes if node.op in operations]
         known = {layer.name for layer in self.inference.layers}
-        return sorted({path[1] for path in paths if len(path) > 1 and path[1] in known})
+        # A node's name is the path to it, model/layer/…, whose parts Keras numbers once more.
+        paths = [node.name.split("/") for node in self._nodes if node.op in operations]
+        names = {re.sub(r"_\d+$", "", path[1]) for path in paths if len(path) > 1}
+        return sorted(names & known)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from core.base.clients import Storage
 from core.base.errors import NotFound
 from core.jobs.job import Job
 from core.jobs.states import Status
-from core.serving.exports import EXPORTS, export_stored
-from core.training.results import ARTIFACTS
+from core.serving.exports import export_stored
+from core.training.results import ARTIFACTS, EXPORTS
 from core.uploads.sas import download_url
 
 

@@ -9,7 +9,8 @@ from core.base.http import Request, Response
 from core.jobs.exports import Export, Outcome
 from core.jobs.states import Status
 from core.jobs.store import JobStore
-from core.serving.exports import EXPORTS, ExportOrchestrations, export_once
+from core.serving.exports import ExportOrchestrations, export_once
+from core.training.results import EXPORTS
 
 routes = Routes()
 

@@ -22,8 +22,7 @@ from core.jobs.job import Job
 from core.jobs.store import JobStore
 from core.keras_worker.errors import ChildDied, ChildFailed, ChildOutOfMemory, ChildTimedOut, Refused
 from core.keras_worker.pool import ChildPool
-from core.serving.exports import EXPORTS
-from core.training.results import ARTIFACTS
+from core.training.results import ARTIFACTS, EXPORTS
 from core.training.work import WorkFolder
 
 log = logging.getLogger(__name__)

@@ -1,9 +1,10 @@
-"""The formats a trained model can be exported to, and the one way such an export starts."""
+"""The one way an export of a trained model starts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from core.base.clients import Storage
 from core.base.clock import now, timestamp
@@ -11,24 +12,18 @@ from core.jobs.exports import Export, Outcome
 from core.jobs.job import Job
 from core.jobs.start import DurableOrchestrations, Startable, start_claimed
 from core.jobs.store import JobStore
-from core.training.results import Artifact
+from core.training.results import EXPORTS
 
 ORCHESTRATION = "export_model"
-
-# By the `format` of a request, which is the `type` of the artifact too.
-EXPORTS = {
-    "tflite": Artifact("model.tflite", "application/octet-stream"),
-    "tflite_quantized": Artifact("model_quantized.tflite", "application/octet-stream"),
-    "onnx": Artifact("model.onnx", "application/octet-stream"),
-    "saved_model": Artifact("saved_model.zip", "application/zip"),
-    "script": Artifact("predict.py", "text/x-python"),
-}
 
 _ENDED = ("Completed", "Failed", "Terminated", "Canceled")
 
 
 class ExportOrchestrations(DurableOrchestrations):
     """An orchestration that has ended writes so into the row before; one that could not is no reason to wait."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client, ORCHESTRATION)
 
     async def exists(self, job: Startable) -> bool:
         status = await self._client.get_status(job.id)

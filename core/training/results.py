@@ -1,4 +1,4 @@
-"""What a job's `result` holds once it has ended, and what its artifacts are called."""
+"""What a job's `result` holds once it has ended, and what its artifacts and exports are called."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ ARTIFACTS = {
     "preparation": Artifact("preparation.json", "application/json"),
     # Prepared rows of the dataset, against which exported files are checked.
     "sample": Artifact("sample.npy", "application/octet-stream"),
+}
+
+# What can be made of the final model when somebody asks for it (`core.serving.exports`), by format, which is the `type`
+# of the artifact then.
+EXPORTS = {
+    "tflite": Artifact("model.tflite", "application/octet-stream"),
+    "tflite_quantized": Artifact("model_quantized.tflite", "application/octet-stream"),
+    "onnx": Artifact("model.onnx", "application/octet-stream"),
+    "saved_model": Artifact("saved_model.zip", "application/zip"),
+    "script": Artifact("predict.py", "text/x-python"),
 }
 
 
