@@ -97,6 +97,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "api/network/training-jobs/{job_id}/cancel"): JOB,
     ("GET", "api/network/training-jobs/{job_id}/artifact"): JOB,
     ("POST", "api/network/training-jobs/{job_id}/predict"): Own("job", {"instances": [[0, 0]]}),
+    ("POST", "api/network/training-jobs/{job_id}/export"): Own("job", {"format": "tflite"}),
     ("GET", "api/network/import-jobs"): Lists(),
     ("POST", "api/network/import-jobs"): Makes(),
     ("POST", "api/network/import-jobs/presign-upload"): Makes({"filename": "model.keras"}),

@@ -170,6 +170,8 @@ class Child:
         if self._process is None:
             return False
         try:
-            return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+            # A process whose first thread has ended is a zombie already; until the last one ends it holds its channel.
+            zombie = self._process.status() == psutil.STATUS_ZOMBIE
+            return self._process.is_running() and not (zombie and self._process.num_threads() <= 1)
         except psutil.NoSuchProcess:
             return False

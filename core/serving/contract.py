@@ -8,10 +8,10 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from core.base.description import FORM, JSON, Answer, Body, Description, File, Parameter
-from core.training.results import ARTIFACTS
+from core.training.results import ARTIFACTS, EXPORTS
 
 TAG = "Results"
-ArtifactType = Annotated[str, Field(json_schema_extra={"enum": [*ARTIFACTS]})]
+ArtifactType = Annotated[str, Field(json_schema_extra={"enum": [*ARTIFACTS, *EXPORTS]})]
 Cell = str | float | bool | None
 Row = Annotated[list[Cell], Field(description="In the order of the training's x_columns.")]
 
@@ -20,6 +20,18 @@ class Link(TypedDict):
     """A time-limited link that saves a file."""
 
     url: str
+
+
+class ExportRequest(TypedDict):
+    """What to export a model to."""
+
+    format: Annotated[str, Field(json_schema_extra={"enum": [*EXPORTS]})]
+
+
+class ExportState(TypedDict):
+    """How the export stands."""
+
+    detail: Annotated[str, Field(description="A sentence for a person.")]
 
 
 class Instances(TypedDict):
@@ -68,4 +80,18 @@ PREDICT = Description(
         FORM: Body(PredictionForm),
     },
     refusals={400: "The training has not succeeded (`wrong_state`), or a row cannot be read; the sentence says which."},
+)
+EXPORT = Description(
+    TAG,
+    "Export the model",
+    {
+        202: Answer.json(
+            "It is under way, or there already.", ExportState, {"detail": "The export as tflite is under way; …"}
+        )
+    },
+    "However often it is asked for, it is made once; after a failure, asking again tries again. The job's "
+    "`result.exports` names the formats that are ready, `artifact` of the same type downloads them, and "
+    "`result.export_errors` says why one could not be made. Each file was compared with Keras on rows of the dataset.",
+    reads={JSON: Body(ExportRequest, {"format": "tflite"})},
+    refusals={400: "There is no such format, or the training has not succeeded (`wrong_state`)."},
 )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from core.base.api import Routes
 from core.base.clients import storage
-from core.base.errors import BadRequest
+from core.base.errors import BadRequest, WrongState
 from core.base.http import Request, Response
 from core.jobs.exports import Export, Outcome
 from core.jobs.states import Status
 from core.jobs.store import JobStore
+from core.serving import contract
 from core.serving.exports import ExportOrchestrations, export_once
 from core.training.results import EXPORTS
 
 routes = Routes()
 
 
-@routes.post("api/network/training-jobs/{job_id}/export", durable=True)
+@routes.post("api/network/training-jobs/{job_id}/export", contract.EXPORT, durable=True)
 async def export_model(request: Request) -> Response:
     clients = storage()
     job = await JobStore(clients).get(request.user.key, request.id("job_id"))
@@ -23,7 +24,7 @@ async def export_model(request: Request) -> Response:
     if not isinstance(kind, str) or kind not in EXPORTS:
         raise BadRequest(f"Choose a format: {', '.join(EXPORTS)}.")
     if job.status is not Status.SUCCEEDED:
-        raise BadRequest(f"This training is {job.status.value}; only one that has succeeded can be exported.")
+        raise WrongState(f"This training is {job.status.value}; only one that has succeeded can be exported.")
     export = await export_once(clients, ExportOrchestrations(request.durable), job, kind)
     return Response.json({"detail": f"The export as {kind} {_told(export)}."}, 202)
 

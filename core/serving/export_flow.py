@@ -9,6 +9,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
+from core.base import telemetry
 from core.base.clients import storage
 from core.keras_worker.shared import shared_pool
 from core.serving.export_run import ExportRun
@@ -42,19 +43,20 @@ def export_model(context: df.DurableOrchestrationContext) -> Generator[Any, Any,
 
 
 @blueprint.activity_trigger(input_name="task")
-async def write_export(task: dict[str, str]) -> str:
-    return await _activity(task, ExportRun.write)
+async def write_export(task: dict[str, str], context: func.Context) -> str:
+    return await _activity(task, context, ExportRun.write)
 
 
 @blueprint.activity_trigger(input_name="task")
-async def fail_export(task: dict[str, str]) -> str:
-    return await _activity(task, lambda run: run.fail(_INTERNAL))
+async def fail_export(task: dict[str, str], context: func.Context) -> str:
+    return await _activity(task, context, lambda run: run.fail(_INTERNAL))
 
 
-async def _activity(task: dict[str, str], work: Callable[[ExportRun], Awaitable[str]]) -> str:
+async def _activity(task: dict[str, str], context: func.Context, work: Callable[[ExportRun], Awaitable[str]]) -> str:
     """Run a step. What the person can mend ends the export inside it; what may pass by itself is raised."""
-    try:
-        return await work(ExportRun(storage(), shared_pool(), task["owner"], task["job"]))
-    except Exception as error:
-        log.exception("an activity of export %s failed", task["job"])
-        raise ExportActivityFailed(f"{type(error).__name__}; see the log of export {task['job']}") from None
+    with telemetry.bound(job=task["job"], owner=task["owner"], invocation=context.invocation_id or ""):
+        try:
+            return await work(ExportRun(storage(), shared_pool(), task["owner"], task["job"]))
+        except Exception as error:
+            log.exception("an activity failed")
+            raise ExportActivityFailed(f"{type(error).__name__}; see the log of export {task['job']}") from None

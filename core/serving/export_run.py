@@ -139,10 +139,10 @@ class ExportRun:
                     f"The export takes longer than {seconds} seconds (EXPORT_SECONDS). {_OTHER}"
                 ) from None
             except ChildFailed as failure:
-                log.warning("export %s failed: %s\n%s", self._export_id, failure, failure.detail)
+                log.warning("a network could not be converted: %s\n%s", failure, failure.detail)
                 raise ExportFailed(f"The network could not be converted. {_OTHER}") from None
             except ChildDied:
-                log.warning("a child died at export %s, for the %d. time", self._export_id, death)
+                log.warning("a child died at an export, for the %d. time", death)
         raise ExportFailed(f"The process that converts the network ended unexpectedly several times. {_OTHER}")
 
 

@@ -111,6 +111,16 @@ class ExtendedEvaluation(TypedDict):
     roc_curve: NotRequired[RocCurve]
 
 
+class ExportDetails(TypedDict):
+    """What an exported file was found to be when it was compared with Keras."""
+
+    bytes: int
+    rows: Annotated[int, Field(description="Rows of the dataset that were compared.")]
+    difference: Annotated[float, Field(description="The largest between an output and Keras's.")]
+    tolerance: Annotated[float, Field(description="The largest that is allowed.")]
+    note: NotRequired[Annotated[str, Field(description="What whoever uses the file must know.")]]
+
+
 class EndedResult(TypedDict):
     """What a training leaves; a cancelled or failed one has the history of the epochs it came to."""
 
@@ -119,6 +129,8 @@ class EndedResult(TypedDict):
     best_model_artifact: Annotated[str | None, Field(description="Storage key.")]
     training_log_artifact: Annotated[str | None, Field(description="Storage key.")]
     exports: Annotated[list[str], Field(description="Formats that the model was exported to.")]
+    export_errors: Annotated[dict[str, str], Field(description="By format, why it could not be exported.")]
+    export_details: Annotated[dict[str, ExportDetails], Field(description="By format, of those in `exports`.")]
     dataset: NotRequired[DatasetReport]
     extended_evaluation: NotRequired[ExtendedEvaluation]
     notes: NotRequired[Annotated[list[str], Field(description="What a person should know of this training.")]]

@@ -8,14 +8,14 @@ import runpy
 import subprocess
 import sys
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import psutil
 import pytest
-import pytest_asyncio
 import tensorflow as tf
 
 from core.keras_worker.child import Child
@@ -252,20 +252,21 @@ def run_script(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
 
 
-async def test_what_converters_print_does_not_disturb_a_child_that_speaks_over_its_streams(
-    spawning: ChildPool, tmp_path: Path
-) -> None:
-    stored = Stored(lstm(), tmp_path)
+async def test_what_converters_print_does_not_disturb_a_child_that_speaks_over_its_streams(tmp_path: Path) -> None:
+    stored, spawning = Stored(lstm(), tmp_path), ChildPool(PoolOptions(start="spawn", keep=0))
     async with spawning.child("tensorflow") as child:
         _, told = await stored.export(child, "tflite")
     assert told["difference"] <= told["tolerance"]
+    await spawning.close()
+    # Closed means gone: the threads of the converters do not outlive the first one.
+    assert threads_of(child.pid) <= 1
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def spawning() -> AsyncIterator[ChildPool]:
-    made = ChildPool(PoolOptions(start="spawn", keep=0))
-    yield made
-    await made.close()
+def threads_of(pid: int) -> int:
+    try:
+        return psutil.Process(pid).num_threads()
+    except psutil.NoSuchProcess:
+        return 0
 
 
 @pytest.mark.parametrize(
