@@ -18,10 +18,10 @@ EMPTY_RESULT: dict[str, Any] = {
     "evaluation": None,
     "best_model_artifact": None,
     "training_log_artifact": None,
-    "exports": [],
+    **exports_view({}),
 }
 # What leads to a file, as it is once the files are removed.
-_NO_FILES = {key: EMPTY_RESULT[key] for key in ("best_model_artifact", "training_log_artifact", "exports")}
+_NO_FILES = {key: EMPTY_RESULT[key] for key in ("best_model_artifact", "training_log_artifact", *exports_view({}))}
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,16 @@ class Job:
 
     def view(self, result: dict[str, Any]) -> dict[str, Any]:
         """The job as the API shows it, with `result` once it has ended."""
+        result = {**EMPTY_RESULT, **result, **exports_view(self.exports)}
         if self.files_removed_at:
             # No button may lead to a file that is gone.
-            result = {**result, **_NO_FILES, "files_removed_at": self.files_removed_at}
+            result |= {**_NO_FILES, "files_removed_at": self.files_removed_at}
         return {
             "id": self.id,
             "graph": self.graph_id,
             "status": self.status.value,
             "params": self.params,
-            "result": {**EMPTY_RESULT, **result, **exports_view({} if self.files_removed_at else self.exports)} if self.ended else self.live,
+            "result": result if self.ended else self.live,
             "dataset_path": self.dataset_path,
             "artifact_path": self.artifact_path,
             "progress": self.progress,

@@ -25,6 +25,8 @@ async def export_model(request: Request) -> Response:
         raise BadRequest(f"Choose a format: {', '.join(EXPORTS)}.")
     if job.status is not Status.SUCCEEDED:
         raise WrongState(f"This training is {job.status.value}; only one that has succeeded can be exported.")
+    if job.files_removed_at:
+        raise WrongState(f"The files of this training were removed on {job.files_removed_at[:10]}; train again.")
     export = await export_once(clients, ExportOrchestrations(request.durable), job, kind)
     return Response.json({"detail": f"The export as {kind} {_told(export)}."}, 202)
 

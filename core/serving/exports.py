@@ -10,13 +10,11 @@ from core.base.clients import Storage
 from core.base.clock import now, timestamp
 from core.jobs.exports import Export, Outcome
 from core.jobs.job import Job
-from core.jobs.start import DurableOrchestrations, Startable, start_claimed
+from core.jobs.start import DurableOrchestrations, RunState, Startable, start_claimed
 from core.jobs.store import JobStore
 from core.training.results import EXPORTS
 
 ORCHESTRATION = "export_model"
-
-_ENDED = ("Completed", "Failed", "Terminated", "Canceled")
 
 
 class ExportOrchestrations(DurableOrchestrations):
@@ -26,8 +24,7 @@ class ExportOrchestrations(DurableOrchestrations):
         super().__init__(client, ORCHESTRATION)
 
     async def exists(self, job: Startable) -> bool:
-        status = await self._client.get_status(job.id)
-        return status is not None and status.runtime_status is not None and status.runtime_status.name not in _ENDED
+        return await self.state(job) is RunState.ALIVE
 
 
 async def export_stored(storage: Storage, job: Job, kind: str) -> bool:

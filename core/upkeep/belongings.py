@@ -21,7 +21,7 @@ from core.importing import states as import_states
 from core.importing.store import ImportStore
 from core.jobs import states as job_states
 from core.jobs.store import JobStore
-from core.training.results import ARTIFACTS
+from core.training.results import ARTIFACTS, EXPORTS
 
 # What an ended job leaves may still be read or written by an activity that does not know of its end yet.
 REST = timedelta(days=1)
@@ -80,7 +80,7 @@ def _named(rest: str, folder: str = "") -> re.Pattern[str]:
     return re.compile(rf"(?P<owner>[^/]+)/{folder}(?P<id>[^/]+)/(?:{rest})")
 
 
-_FILES = "|".join(re.escape(artifact.file) for artifact in ARTIFACTS.values())
+_FILES = "|".join(re.escape(artifact.file) for artifact in (ARTIFACTS | EXPORTS).values())
 
 UPLOADS_TABLE = (Belonging(_named(r"source\.csv"), TRAININGS, while_open),)
 IMPORTS_TABLE = (Belonging(_named(r"model\.[^/]+"), IMPORTS, while_open),)

@@ -139,7 +139,10 @@ async def test_formats_are_exported_beside_each_other(clients: Clients) -> None:
     orchestrations = Orchestrations(clients, pool)
     await asyncio.gather(*(export_once(clients, orchestrations, job, kind) for kind in EXPORTS))
     await orchestrations.ended()
-    assert (await fresh(clients, job)).view({})["result"]["exports"] == sorted(EXPORTS)
+    exported = await fresh(clients, job)
+    assert exported.view({})["result"]["exports"] == sorted(EXPORTS)
+    removed = replace(exported, files_removed_at=exported.updated_at).view({})["result"]
+    assert (removed["exports"], removed["export_errors"], removed["export_details"]) == ([], {}, {})
     assert not list((clients.settings.work_dir / "jobs").iterdir())
 
 

@@ -12,13 +12,13 @@ from core.graphs.snapshot_store import SnapshotStore
 from core.graphs.store import GraphStore
 from core.importing.states import ImportStatus
 from core.jobs.states import Status
-from core.training.results import ARTIFACTS
+from core.training.results import ARTIFACTS, EXPORTS
 from core.upkeep.belongings import PLACES
 from core.upkeep.leftovers import delete_leftovers
 from tests.unit.upkeep.conftest import CSV, DAY, LATER, OWNER, World
 
 NOBODY = f"{OWNER}/{newest_first_id()}"
-FILES = [artifact.file for artifact in ARTIFACTS.values()]
+FILES = [artifact.file for artifact in (ARTIFACTS | EXPORTS).values()]
 
 
 async def clean(world: World, place: str) -> None:

@@ -12,7 +12,7 @@ from core.importing.states import ImportStatus
 from core.jobs.states import Status
 from core.serving.artifacts import artifact_url
 from core.serving.models import model_file
-from core.training.results import ARTIFACTS
+from core.training.results import ARTIFACTS, EXPORTS
 from core.upkeep.belongings import PLACES
 from core.upkeep.kinds import IMPORTS, TRAININGS
 from core.upkeep.leftovers import delete_leftovers
@@ -25,7 +25,9 @@ RESULT = {"history": {"loss": [1.0]}, "best_model_artifact": "x", "training_log_
 async def test_the_files_of_a_training_go_after_their_days_and_its_row_and_result_stay(world: World) -> None:
     job = await world.training(age=31 * DAY, status=Status.SUCCEEDED, document=pack(RESULT))
     job = await world.put(replace(job, artifact_path=f"{job.folder}/model.keras"))
-    await world.artifacts(f"{job.folder}/graph.json.gz", *(f"{job.folder}/{file.file}" for file in ARTIFACTS.values()))
+    await world.artifacts(
+        f"{job.folder}/graph.json.gz", *(f"{job.folder}/{file.file}" for file in (ARTIFACTS | EXPORTS).values())
+    )
     local = world.clients.settings.work_dir / "models" / f"{job.id}.keras"
     local.parent.mkdir()
     local.write_bytes(b"a copy from before")
