@@ -42,7 +42,11 @@ def test_every_guarantee_names_a_test_that_exists() -> None:
     assert set(named) <= TESTS
 
 
-def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
-    assert README.count("\n") <= 150
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
+@pytest.mark.parametrize("name", ["README.md", "README.pl.md"])
+def test_the_readme_is_short_and_its_links_lead_somewhere(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    assert text.count("\n") <= 150
+    assert len(links) > 3
+    for link in links:
         assert (ROOT / link).exists(), link
