@@ -21,6 +21,11 @@ blueprint = func.Blueprint()
 # Storage that is away for a minute costs an export nothing but that minute.
 _RETRY = df.RetryOptions(first_retry_interval_in_milliseconds=5_000, max_number_of_attempts=15)
 
+_STATUS = {
+    "ready": "The export is ready",
+    "failed": "The export has failed",
+    "superseded": "A later attempt has taken over",
+}
 _INTERNAL = "Something went wrong on our side; ask for the export again."
 
 
@@ -38,7 +43,7 @@ def export_model(context: df.DurableOrchestrationContext) -> Generator[Any, Any,
     # The SDK raises a bare Exception for an activity that failed for good.
     except Exception:
         outcome = yield context.call_activity_with_retry("fail_export", _RETRY, task)
-    context.set_custom_status(outcome)
+    context.set_custom_status(_STATUS[outcome])
     return outcome
 
 

@@ -17,6 +17,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from core.base.blobs import download_file, upload_file
 from core.base.clients import Storage
 from core.base.clock import new_id
+from core.base.errors import NoRoom
 from core.jobs.exports import Export, Outcome, parse_id
 from core.jobs.job import Job
 from core.jobs.store import JobStore
@@ -117,6 +118,8 @@ class ExportRun:
             file = ARTIFACTS[kind].file
             try:
                 await download_file(self._storage.artifacts.get_blob_client(f"{job.folder}/{file}"), work.path / file)
+            except NoRoom as error:
+                raise ExportFailed(error.detail) from None
             except ResourceNotFoundError:
                 raise ExportFailed(
                     "The files that an export needs are no longer there; train again to export."

@@ -247,6 +247,15 @@ async def test_a_training_whose_files_are_gone_says_so(clients: Clients) -> None
     assert "train again" in (await fresh(clients, job)).export("onnx").error and not pool.calls
 
 
+async def test_a_disk_that_is_too_small_is_told(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, pool = await trained_job(clients), Pool()
+    monkeypatch.setattr("core.base.disk.free_bytes", lambda _: 1)
+    orchestrations = Orchestrations(clients, pool)
+    await export_once(clients, orchestrations, job, "onnx")
+    await orchestrations.ended()
+    assert "disk" in (await fresh(clients, job)).export("onnx").error and not pool.calls
+
+
 async def test_rows_from_before_there_were_exports_are_read(clients: Clients) -> None:
     job = await trained_job(clients)
     row = {name: value for name, value in job.row().items() if name != "exports"}

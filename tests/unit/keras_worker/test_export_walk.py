@@ -24,11 +24,12 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.soak, pytes
 UNFIT = {
     "Input": "is no layer",
     "InputLayer": "is no layer",
+    "HashedCrossing": "takes whole numbers or texts, where a table's row has float32",
     "RandomCrop": "gives another shape when it does not train",
     "StringLookup": "takes texts",
     "TextVectorization": "takes texts",
 }
-WHOLE = ("CategoryEncoding", "Embedding", "ReversibleEmbedding", "Hashing", "HashedCrossing", "IntegerLookup")
+WHOLE = ("CategoryEncoding", "Embedding", "ReversibleEmbedding", "Hashing", "IntegerLookup")
 
 
 def network(name: str) -> Any:
@@ -77,12 +78,11 @@ async def test_each_format_takes_all_layers_but_those_that_the_documentation_nam
         stored = Stored(network(name), folder)
         if name in WHOLE:
             np.save(folder / "sample.npy", np.minimum(np.abs(stored.sample).round(), 3))
-        for kind in refused:
-            async with pool.child("tensorflow") as child:
+        async with pool.child("tensorflow") as child:
+            for kind in refused:
                 try:
                     await stored.export(child, kind)
                 except Refused as refusal:
-                    print(name, kind, refusal)
                     assert "has no" in str(refusal), f"{name}: {refusal}"
                     refused[kind].add(name)
     assert refused.pop("saved_model") == set()
