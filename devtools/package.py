@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devtools import Failure
+from devtools.installation import pip_install
+from devtools.lock import APP_LOCK
 
 # What Azure needs of a checkout; `.funcignore` says the same to the tools that pack by themselves.
 APP = ("function_app.py", "host.json", "requirements.txt", "core")
@@ -102,17 +104,8 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _install(root: Path, python: Path, folder: Path) -> None:
-    pip = [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "-q",
-        "--no-compile",
-        "--only-binary=:all:",
-    ]
-    if subprocess.run([*pip, "--target", str(folder), "-r", str(root / REQUIREMENTS)]).returncode != 0:
+    pip = [*pip_install(python), str(root / APP_LOCK), "--no-compile", "--only-binary=:all:"]
+    if subprocess.run([*pip, "--target", str(folder)]).returncode != 0:
         raise Failure("The dependencies could not be installed, see pip's words above; run this again.")
     shutil.rmtree(folder / "bin", ignore_errors=True)
     shutil.rmtree(folder / UNUSED, ignore_errors=True)
