@@ -44,7 +44,7 @@ class HttpFront:
         self._supervisor, self._cors, self._keys, self._own = supervisor, cors, keys, own
         self._routes = RouteTable(own)
         app = web.Application(client_max_size=BODY_LIMIT)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:(?s:.*)}", self._handle)
         app.on_response_prepare.append(self._add_headers)
         self._runner = web.AppRunner(
             app, access_log=None, auto_decompress=False, max_field_size=HEADER_LIMIT, shutdown_timeout=2

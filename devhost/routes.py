@@ -82,7 +82,7 @@ class Route(Generic[Target]):
         only = parameters[0] if len(parameters) == 1 and literals == ["", ""] else None
         is_constrained = only is None or bool(only["constraints"])
         if only is not None and only["all"]:
-            return f"(?:/(?P<{only['name']}>.*))?", _ALL_CONSTRAINED if is_constrained else _ALL
+            return f"(?:/(?P<{only['name']}>(?s:.*)))?", _ALL_CONSTRAINED if is_constrained else _ALL
         pattern = "/" + re.escape(literals[0])
         for parameter, literal in zip(parameters, literals[1:], strict=True):
             pattern += f"(?P<{parameter['name']}>[^/]+)" + re.escape(literal)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import httpx
 import jsonschema_rs
 
 import function_app
-from core.openapi.document import build
+from core.openapi.document import address, build
 
 
 @cache
@@ -32,12 +33,16 @@ def check(answer: httpx.Response) -> None:
     is documented for must be refused; an answer without a trace id is the host's own, and none of its business.
     """
     answer.read()
-    if "x-trace-id" not in answer.headers:
+    check_answer(answer.request.method, answer.request.url.path, answer.status_code, answer.headers, answer.content)
+
+
+def check_answer(method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
+    """The same of an answer's parts; `headers` must not care about case."""
+    if "x-trace-id" not in headers:
         return
-    method, path, status = answer.request.method, answer.request.url.path, answer.status_code
-    where = f"{method} {path} answered {status}: {answer.text[:500]}"
+    where = f"{method} {path} answered {status}: {content[:500]!r}"
     if method in ("HEAD", "OPTIONS"):
-        assert not answer.content, where
+        assert not content, where
         return
     template = _template(method, path)
     if template is None:
@@ -45,17 +50,24 @@ def check(answer: httpx.Response) -> None:
         return
     told = _answer(template, method, status)
     assert told is not None, f"a status that is not documented: {where}"
-    missing = [name for name in told["headers"] if name.lower() not in answer.headers]
+    missing = [name for name in told["headers"] if name.lower() not in headers]
     assert not missing, f"without the documented headers {missing}: {where}"
     if "content" not in told:
-        assert not answer.content, f"a body that is not documented: {where}"
+        assert not content, f"a body that is not documented: {where}"
         return
-    kind = answer.headers["content-type"].partition(";")[0]
+    kind = headers["content-type"].partition(";")[0]
     assert kind in told["content"], f"a body of an undocumented type, {kind}: {where}"
     if kind == "application/json":
         judge = _judge(template, method, status, kind)
-        problems = [f"{problem.instance_path}: {problem.message[:300]}" for problem in judge.iter_errors(answer.json())]
+        problems = [
+            f"{problem.instance_path}: {problem.message[:300]}" for problem in judge.iter_errors(json.loads(content))
+        ]
         assert not problems, f"{problems[:3]} in {where}"
+
+
+def address_of(path: str) -> str:
+    """A route's path as the document has it."""
+    return address(path)
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -83,8 +83,10 @@ async def compile_graph(request: Request) -> Response:
 @routes.post("api/network/graphs/export-script", contract.EXPORT_DRAWING)
 async def export_drawing(request: Request) -> Response:
     sent = read_graph_body(request)
-    name = sent.get("name")
-    return await _script(sent.get("nodes"), sent.get("edges"), name if isinstance(name, str) else "")
+    name = sent.get("name") or ""
+    if not isinstance(name, str):
+        raise BadRequest({"name": ["This must be text."]})
+    return await _script(sent.get("nodes"), sent.get("edges"), name)
 
 
 @routes.get("api/network/graphs/{graph_id}/export-script", contract.EXPORT)

@@ -44,7 +44,7 @@ class Drawing(TypedDict):
 class NamedDrawing(Drawing):
     """A drawing with a name for what is made of it."""
 
-    name: NotRequired[str]
+    name: NotRequired[str | None]
 
 
 class _Details(TypedDict, total=False):

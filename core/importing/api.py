@@ -48,7 +48,7 @@ async def import_model_file(request: Request) -> Response:
         await asyncio.to_thread(file.write_bytes, upload.content)
         name = _graph_name(form.fields, "name")
         payload = await model_reader().payload(request.user.key, file, upload.filename, name)
-    if not _is_true(form.fields.get("create")):
+    if not _is_true(form.fields, "create"):
         return Response.json(payload)
     graph = await GraphStore(clients).create(new_graph(request.user.key, payload))
     return Response.json(graph.view(), 201, {"Location": f"/api/network/graphs/{graph.id}/"})
@@ -171,7 +171,7 @@ async def _create_job(
         created_at=created,
         updated_at=created,
         graph_name=_graph_name(values, "graph_name"),
-        auto_create_graph=_is_true(values.get("auto_create_graph")),
+        auto_create_graph=_is_true(values, "auto_create_graph"),
         upload_size=size,
     )
     return await ImportStore(clients).create(job)
@@ -187,7 +187,11 @@ def _graph_name(values: Mapping[str, Any], field: str) -> str:
     return name.strip()
 
 
-def _is_true(value: Any) -> bool:
+def _is_true(values: Mapping[str, Any], field: str) -> bool:
+    """What a tick box says, as JSON or as a form's text. Raises BadRequest."""
+    value = values.get(field)
+    if not (value is None or isinstance(value, str | int)):
+        raise BadRequest({field: ["Say true or false."]})
     return str(value).strip().lower() in _TRUTHY
 
 

@@ -15,7 +15,7 @@ from core.uploads.shapes import Presigned, presigned_example
 TAG = "Imports"
 _ID = "fe5dfac8-b642-8117-a561-426e3cf5c06c"
 GraphName = Annotated[str | None, Field(max_length=120, description="A name for the graph, else the model's own.")]
-Truth = Annotated[str, Field(description="`true`, `1`, `yes` or `on` means yes.")]
+_TRUE = "`true`, `1`, `yes` or `on` stores the graph as soon as it has been read."
 
 
 class ImportForm(TypedDict):
@@ -23,7 +23,7 @@ class ImportForm(TypedDict):
 
     file: Annotated[File, Field(description="A .keras, .h5 or .zip file.")]
     graph_name: NotRequired[GraphName]
-    auto_create_graph: NotRequired[Truth]
+    auto_create_graph: NotRequired[Annotated[str, Field(description=_TRUE)]]
 
 
 class ImportUpload(TypedDict):
@@ -31,7 +31,7 @@ class ImportUpload(TypedDict):
 
     filename: Annotated[str, Field(description="It must end in .keras, .h5 or .zip.")]
     graph_name: NotRequired[GraphName]
-    auto_create_graph: NotRequired[bool | str]
+    auto_create_graph: NotRequired[Annotated[bool | str | int | None, Field(description=_TRUE)]]
 
 
 class ImportOptions(TypedDict, total=False):

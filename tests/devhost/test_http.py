@@ -29,6 +29,7 @@ def host(start_shared_host: StartHost) -> RunningHost:
         ("items/a b/parts", {"function": "parts", "other": "a b"}),
         ("items/x/parts/y%2Fz", {"function": "parts", "other": "x", "part": "y%2Fz"}),
         ("files/a/b/c", {"function": "files", "path": "a/b/c"}),
+        ("files/a%0Ab", {"function": "files", "path": "a\nb"}),
         ("files/report.csv", {"function": "file_name", "name": "report", "extension": "csv"}),
         ("files", {"function": "files"}),
         ("only", {"function": "only_get"}),

@@ -175,6 +175,10 @@ def test_wrong_names_and_options_make_no_job(shared_backend: Backend) -> None:
     assert "file" in send(client, b"").json()
     assert "file" in client.post(JOBS, files={"other": ("m.keras", MODEL)}).json()
     assert "graph_name" in send(client, graph_name="x" * 121).json()
+    assert (
+        "auto_create_graph"
+        in client.post(f"{JOBS}presign-upload/", json={"filename": "m.keras", "auto_create_graph": {}}).json()
+    )
     for body in ({}, {"filename": "model.csv"}, {"filename": 3}):
         answer = client.post(f"{JOBS}presign-upload/", json=body)
         assert answer.status_code == 400 and "filename" in answer.json()
