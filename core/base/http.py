@@ -69,14 +69,18 @@ class Request:
         except ValueError:
             raise NotFound("There is nothing with that id.") from None
 
-    def json(self) -> Any:
-        """The body as JSON. Raises MalformedBody, UnsupportedMediaType for a body that says it is something else."""
+    def json_bytes(self) -> bytes:
+        """The body, not read yet, which says that it is JSON. Raises MalformedBody, UnsupportedMediaType."""
         kind = self.header("content-type").split(";")[0].strip().lower()
         if not self.body:
             raise MalformedBody("The body is empty; send JSON.")
         if kind not in ("", JSON_TYPE) and not (kind.startswith("application/") and kind.endswith("+json")):
             raise UnsupportedMediaType(f"Send the body as JSON (Content-Type: {JSON_TYPE}).")
-        return read_json(self.body)
+        return self.body
+
+    def json(self) -> Any:
+        """The body as JSON. Raises MalformedBody, UnsupportedMediaType for a body that says it is something else."""
+        return read_json(self.json_bytes())
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object. Raises as `json` does, MalformedBody for any other JSON as well."""

@@ -128,7 +128,9 @@ class Settings(BaseSettings):
         default=86_400, ge=1, description="Longest time a training may take from its start on."
     )
     training_job_max_pending_per_user: int = Field(
-        default=100, ge=1, description="Most trainings of a user that are queued or running."
+        default=100,
+        ge=1,
+        description="Most trainings of a user that are queued or running; as many batches may be.",
     )
     training_max_running_per_user: int = Field(
         default=10, ge=1, description="Most trainings of a user that run at once; more stay queued."
@@ -151,6 +153,12 @@ class Settings(BaseSettings):
     )
     orchestration_history_days: int = Field(
         default=30, ge=0, description="Days for which the history of an orchestration is kept; 0 is for ever."
+    )
+    predict_memory_mb: int = Field(
+        default=512, ge=1, description="Memory of the models that are kept ready for predictions, MiB."
+    )
+    predict_max_rows: int = Field(
+        default=10_000, ge=1, description="Most rows of one prediction; more go through batch-predictions."
     )
     work_dir: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / "network-canvas",

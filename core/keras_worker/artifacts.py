@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from core.keras_worker.dataset import Dataset
+from core.keras_worker.spreadsheet import as_text
 
 # A member of the `.keras` zip beside Keras's own; `keras.models.load_model` reads only those it knows.
 PREPARATION_MEMBER = "preparation.json"
@@ -48,10 +49,9 @@ def write_log(history: dict[str, list[Any]], path: Path) -> None:
     names = sorted(history)
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["epoch", *names])
-        writer.writerows(
-            [epoch, *values] for epoch, values in enumerate(zip(*(history[name] for name in names), strict=True))
-        )
+        writer.writerow(["epoch", *map(as_text, names)])
+        for epoch, values in enumerate(zip(*(history[name] for name in names), strict=True)):
+            writer.writerow([epoch, *(as_text(str(value)) for value in values)])
     os.replace(part, path)
 
 

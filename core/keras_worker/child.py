@@ -31,6 +31,7 @@ class Child:
         self.key = key
         self.pid = pid
         self.idle_since = time.monotonic()
+        self.idle_seconds: float | None = None
         self._reader, self._writer = streams
         # Held only to be kept: asyncio kills a process whose handle is collected.
         self._subprocess = process

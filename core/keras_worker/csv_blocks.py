@@ -10,7 +10,6 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
@@ -19,7 +18,7 @@ from core.keras_worker.csv_format import CsvFormat
 from core.keras_worker.errors import Refused
 
 _PIECE_BYTES = 8 * 1024 * 1024
-_LONGEST_ROW = 64 * 1024 * 1024
+LONGEST_ROW = 64 * 1024 * 1024
 ROW = "\0row"
 
 
@@ -41,41 +40,43 @@ class Block:
 
 
 class CsvReader:
-    """Iterates over blocks; `digest` is the SHA-256 of all bytes of the file once the iteration has ended."""
+    """Iterates over blocks; `digest` is the SHA-256 of all bytes of the file once the iteration has ended.
 
-    def __init__(self, path: Path, form: CsvFormat) -> None:
-        self._path = path
+    What begins with a later row than the first is a part of a file, without BOM and header. `next_row` is the row that
+    follows the last block.
+    """
+
+    def __init__(self, file: BinaryIO, form: CsvFormat, first_row: int = 1) -> None:
+        self._file = file
         self._format = form
-        self._next_row = 1
+        self._bom_bytes = form.bom_bytes if first_row == 1 else 0
+        self.next_row = first_row
         self.digest = hashlib.sha256()
         self.bytes_read = 0
 
     def __iter__(self) -> Iterator[Block]:
         """Raises Refused for a quotation mark that is never closed, UnicodeDecodeError for a wrong encoding."""
         rest = b""
-        with self._path.open("rb") as file:
-            for piece in self._pieces(file):
-                rest += piece
-                cut = _last_row_end(rest)
-                if cut:
-                    yield from self._block(rest[:cut])
-                    rest = rest[cut:]
-                elif len(rest) > _LONGEST_ROW:
-                    raise Refused(
-                        f"A quotation mark opened at or after row {self._next_row} is never closed: correct the file."
-                    )
+        for piece in self._pieces():
+            rest += piece
+            cut = last_row_end(rest)
+            if cut:
+                yield from self._block(rest[:cut])
+                rest = rest[cut:]
+            elif len(rest) > LONGEST_ROW:
+                raise Refused(never_closed(self.next_row))
         if rest.strip():
             yield from self._block(rest + b"\n")
 
-    def _pieces(self, file: BinaryIO) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[bytes]:
         """The file as UTF-8 with newlines as \\n."""
         decoder = codecs.getincrementaldecoder(self._format.encoding)(
             "replace" if self._format.encoding == "cp1252" else "strict"
         )
-        self.digest.update(file.read(self._format.bom_bytes))
+        self.digest.update(self._file.read(self._bom_bytes))
         carried = b""
         while True:
-            raw = file.read(_PIECE_BYTES)
+            raw = self._file.read(_PIECE_BYTES)
             self.digest.update(raw)
             self.bytes_read += len(raw)
             plain = self._format.encoding == "utf-8" and raw.isascii() and not decoder.getstate()[0]
@@ -90,19 +91,19 @@ class CsvReader:
                 return
 
     def _block(self, content: bytes) -> Iterator[Block]:
-        first = self._next_row
+        first = self.next_row
         if first <= self._format.header_row:
-            content, skipped = _without_first_rows(content, self._format.header_row)
+            content, skipped = _without_first_rows(content, self._format.header_row + 1 - first)
             first += skipped
             if not content:
-                self._next_row = first
+                self.next_row = first
                 return
         table = self._parse(content)
         ragged: list[RaggedRow] = []
         if table is None or self._suspicious(content, table):
             table, ragged = self._parse_slowly(content, first)
         numbered = table.with_row_index(ROW, offset=first)
-        self._next_row = first + len(table)
+        self.next_row = first + len(table)
         blank = (pl.col("0").is_null() | (pl.col("0").str.strip_chars() == "")) & pl.all_horizontal(
             pl.exclude(ROW, "0").is_null()
         )
@@ -134,7 +135,7 @@ class CsvReader:
         width = len(self._names)
         rows: list[list[str | None]] = []
         ragged: list[RaggedRow] = []
-        csv.field_size_limit(_LONGEST_ROW)
+        csv.field_size_limit(LONGEST_ROW)
         reader = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=self._format.delimiter)
         for number, row in enumerate(reader, start=first):
             blank = not any(cell.strip() for cell in row)
@@ -144,7 +145,12 @@ class CsvReader:
         return pl.DataFrame(rows, schema=dict.fromkeys(self._names, pl.String), orient="row"), ragged
 
 
-def _last_row_end(content: bytes) -> int:
+def never_closed(row: int) -> str:
+    """What a person is told when a row does not come to its end."""
+    return f"A quotation mark opened at or after row {row} is never closed: correct the file."
+
+
+def last_row_end(content: bytes) -> int:
     """The length of the longest beginning that ends with a newline outside quotation marks; 0 if there is none."""
     at = content.rfind(b"\n")
     inside = at >= 0 and content.count(b'"', 0, at) % 2 == 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.keras_worker.errors import Refused
 
-_SAMPLE_BYTES = 1024 * 1024
+SAMPLE_BYTES = 1024 * 1024
 _SAMPLE_ROWS = 200
 _DELIMITERS = (",", ";", "\t", "|")
 _POINT = re.compile(r"[-+]?\d*\.\d+(e[-+]?\d+)?", re.IGNORECASE)
@@ -40,13 +40,18 @@ class CsvFormat:
         }
 
 
+def not_readable(form: CsvFormat) -> Refused:
+    """What a person is told of a file whose later bytes are no text in its encoding."""
+    return Refused(f"The file is not readable as {form.encoding.upper()} text: save it as UTF-8.")
+
+
 def sniff_format(path: Path, wanted: list[str], encoding: str | None = None) -> CsvFormat:
     """Reads the beginning of the file; `encoding` overrides what its first bytes look like.
 
     Raises Refused if it is empty, not text, or its header lacks a wanted column or has it twice.
     """
     with path.open("rb") as file:
-        return sniff_sample(file.read(_SAMPLE_BYTES), wanted, encoding)
+        return sniff_sample(file.read(SAMPLE_BYTES), wanted, encoding)
 
 
 def sniff_sample(sample: bytes, wanted: list[str], encoding: str | None = None) -> CsvFormat:
@@ -99,7 +104,7 @@ def _first_rows(text: str, delimiter: str) -> list[list[str]]:
                 break
     except csv.Error:
         pass  # a field beyond the csv module's limit: this is not the delimiter
-    return rows if len(rows) <= 1 or len(text) < _SAMPLE_BYTES // 4 else rows[:-1]
+    return rows if len(rows) <= 1 or len(text) < SAMPLE_BYTES // 4 else rows[:-1]
 
 
 def _fit(rows: list[list[str]], wanted: list[str]) -> tuple[int, int, int]:

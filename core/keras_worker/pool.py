@@ -33,8 +33,8 @@ def usable_cores() -> int:
 @dataclass(frozen=True)
 class PoolOptions:
     """`memory_limit_bytes`: anonymous memory of one child, 0 for no limit. `idle_seconds`: how long an idle child
-    waits for its key to come back. `keep`: how many idle children wait at most. `threads`: what callers should
-    pass to commands that train, recorded with the job because results depend on it."""
+    waits for its key to come back, where its caller names no other time. `keep`: how many such children wait at most.
+    `threads`: what callers should pass to commands that train, recorded with the job because results depend on it."""
 
     start: Start = field(default_factory=default_start)
     memory_limit_bytes: int = 0
@@ -58,15 +58,17 @@ class ChildPool:
         self.failing = False
 
     @contextlib.asynccontextmanager
-    async def child(self, kind: str, key: str | None = None) -> AsyncIterator[Child]:
+    async def child(self, kind: str, key: str | None = None, idle_seconds: float | None = None) -> AsyncIterator[Child]:
         """A child of this kind for the body of the `async with`.
 
-        With a `key`, an idle child that served the same key is taken again, and afterwards kept for it. Raises
-        ChildDied if no process can be started.
+        With a `key`, an idle child that served the same key is taken again, and afterwards kept for it: for
+        `idle_seconds`, whatever other children wait, or as the options say. Raises ChildDied if no process can be
+        started.
         """
         if self._closed:
             raise RuntimeError("The pool is closed.")
         child = self._take_idle(kind, key) or await self._start(kind, key)
+        child.idle_seconds = idle_seconds
         self._busy.add(child)
         self._start_watching()
         try:
@@ -133,8 +135,10 @@ class ChildPool:
             return
         child.idle_since = time.monotonic()
         self._idle.append(child)
-        while len(self._idle) > self.options.keep:
-            self._end(self._idle.pop(0))
+        crowd = [child for child in self._idle if child.idle_seconds is None]
+        for oldest in crowd[: max(0, len(crowd) - self.options.keep)]:
+            self._idle.remove(oldest)
+            self._end(oldest)
 
     def _end(self, child: Child) -> None:
         ending = asyncio.ensure_future(child.close())
@@ -151,10 +155,13 @@ class ChildPool:
             if self.options.memory_limit_bytes:
                 for child in self._busy:
                     child.enforce_memory_limit(self.options.memory_limit_bytes)
-            oldest = time.monotonic() - self.options.idle_seconds
-            for child in [child for child in self._idle if child.idle_since < oldest or not child.usable]:
+            for child in [child for child in self._idle if self._waited_enough(child) or not child.usable]:
                 self._idle.remove(child)
                 self._end(child)
+
+    def _waited_enough(self, child: Child) -> bool:
+        patience = self.options.idle_seconds if child.idle_seconds is None else child.idle_seconds
+        return time.monotonic() - child.idle_since > patience
 
 
 def _describe(child: Child) -> dict[str, Any]:

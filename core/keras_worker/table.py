@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.keras_worker.columns import Column, DirtyCell
 from core.keras_worker.commands import Call
 from core.keras_worker.csv_blocks import Block, CsvReader, RaggedRow
-from core.keras_worker.csv_format import CsvFormat, sniff_format
+from core.keras_worker.csv_format import CsvFormat, not_readable, sniff_format
 from core.keras_worker.dataset import split_rows
 from core.keras_worker.errors import Refused
 from core.keras_worker.kill_points import passed
@@ -82,7 +82,7 @@ def read_table(csv: Path, folder: Path, params: dict[str, Any], call: Call, most
         return _Reading(csv, folder, params, form, call, most_rows).table()
     except UnicodeDecodeError as error:
         if form.encoding != "utf-8":
-            raise Refused(f"The file is not readable as {form.encoding.upper()} text: save it as UTF-8.") from error
+            raise not_readable(form) from error
         # Only its beginning was plain ASCII.
         return _Reading(csv, folder, params, sniff_format(csv, wanted, "cp1252"), call, most_rows).table()
 
@@ -106,8 +106,8 @@ class _Reading:
         self._ragged_count = self._empty_rows = self._without_target = self._rows_met = 0
 
     def table(self) -> Table:
-        reader = CsvReader(self._csv, self._format)
-        with self._x_path.open("wb") as file:
+        with self._csv.open("rb") as csv, self._x_path.open("wb") as file:
+            reader = CsvReader(csv, self._format)
             for block in reader:
                 self._refuse_if_cancelled()
                 self._stages.tell(f"Reading the data, {min(reader.bytes_read / self._size, 1):.0%}")

@@ -57,6 +57,14 @@ class Predictions(TypedDict):
 
     predictions: list[list[float | None]]
     labels: NotRequired[Annotated[list[str | float | None], Field(description="The likeliest class, for classifiers.")]]
+    probabilities: NotRequired[
+        Annotated[
+            list[dict[str, float] | None],
+            Field(
+                description="Of each class by its name, for classifiers; null where the outputs are no probabilities."
+            ),
+        ]
+    ]
 
 
 ARTIFACT = Description(
@@ -71,7 +79,13 @@ PREDICT = Description(
     "Predict",
     {
         200: Answer.json(
-            "One list for each row.", Predictions, {"predictions": [[0.91], [0.08]], "labels": ["yes", "no"]}
+            "One list for each row.",
+            Predictions,
+            {
+                "predictions": [[0.91], [0.08]],
+                "labels": ["yes", "no"],
+                "probabilities": [{"no": 0.09, "yes": 0.91}, {"no": 0.92, "yes": 0.08}],
+            },
         )
     },
     "Rows are prepared as those of the training were: texts become numbers, gaps are filled.",
@@ -79,7 +93,10 @@ PREDICT = Description(
         JSON: Body(Instances | Records, {"instances": [[3, 71.5], [5, 140]]}),
         FORM: Body(PredictionForm),
     },
-    refusals={400: "The training has not succeeded (`wrong_state`), or a row cannot be read; the sentence says which."},
+    refusals={
+        400: "The training has not succeeded (`wrong_state`); or a row cannot be read, or there are too many, as the "
+        "sentence says."
+    },
 )
 EXPORT = Description(
     TAG,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from pathlib import Path
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -10,10 +12,12 @@ from azure.core.exceptions import ResourceNotFoundError
 from core.base.blobs import download_file
 from core.base.clients import Storage
 from core.base.errors import NotFound
+from core.base.settings import MIB
 from core.jobs.job import Job
 
-# Models are small beside datasets; what has not been used for longest goes first.
-MOST_FILES = 32
+# A file holds the weights and, of most optimizers, two numbers more for each: of models that fit into the memory for
+# predictions all fit here. What has not been used for longest goes first.
+_DISK_FACTOR = 4
 
 
 async def model_file(storage: Storage, job: Job) -> Path:
@@ -24,7 +28,8 @@ async def model_file(storage: Storage, job: Job) -> Path:
     folder = storage.settings.work_dir / "models"
     path = folder / f"{job.id}.keras"
     try:
-        os.utime(path)
+        # The time of its last use only: by that of its last change the child knows that it has loaded this file.
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
         return path
     except FileNotFoundError:
         pass
@@ -33,9 +38,19 @@ async def model_file(storage: Storage, job: Job) -> Path:
         await download_file(storage.artifacts.get_blob_client(job.artifact_path), path)
     except ResourceNotFoundError:
         raise _removed() from None
-    for old in sorted(folder.glob("*.keras"), key=lambda file: file.stat().st_mtime)[:-MOST_FILES]:
-        old.unlink(missing_ok=True)
+    await asyncio.to_thread(_make_room, path, storage.settings.predict_memory_mb * MIB * _DISK_FACTOR)
     return path
+
+
+def _make_room(newest: Path, most_bytes: int) -> None:
+    """Delete the files used longest ago until all others beside `newest` take at most `most_bytes`."""
+    files = [(file.stat(), file) for file in newest.parent.glob("*.keras") if file != newest]
+    taken = newest.stat().st_size + sum(status.st_size for status, _ in files)
+    for status, file in sorted(files, key=lambda pair: pair[0].st_atime_ns):
+        if taken <= most_bytes:
+            return
+        file.unlink(missing_ok=True)
+        taken -= status.st_size
 
 
 def _removed() -> NotFound:

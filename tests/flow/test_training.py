@@ -58,27 +58,6 @@ def test_an_upload_starts_its_training_by_itself_and_ends_in_a_model(shared_back
     assert "config.json" in model.namelist()
 
 
-def test_predictions_follow_the_columns_by_position_or_by_name(shared_backend: Backend) -> None:
-    client = shared_backend.client()
-    path = f"/api/network/training-jobs/{trained(client)['id']}/predict/"
-    by_position = client.post(path, json={"instances": [[1, -1], ["-1.0", "1"]]})
-    by_name = client.post(path, json={"records": [{"b": -1, "a": 1, "c": "extra"}, {"a": -1, "b": 1}]})
-    assert by_position.status_code == by_name.status_code == 200, by_position.text + by_name.text
-    assert by_position.json()["predictions"] == by_name.json()["predictions"]
-    predictions, labels = by_position.json()["predictions"], by_position.json()["labels"]
-    assert [len(row) for row in predictions] == [1, 1]
-    assert labels == [int(probability >= 0.5) for [probability] in predictions]
-    table = "label;a;b\r\n;1,0;-1,0\r\n\r\n;-1,0;1,0\r\n".encode("utf-8-sig")
-    by_table = client.post(path, files={"file": ("rows.csv", table)})
-    assert by_table.json()["predictions"] == by_position.json()["predictions"], by_table.text
-    for content, told in [(b"a\n1\n", "b"), (b"a,b\n", "no rows"), (b"a,b\n1\n", "Row 2"), (b"a,b\nx,1\n", "x")]:
-        answer = client.post(path, files={"file": ("rows.csv", content)})
-        assert answer.status_code == 400 and told in answer.json()["detail"], answer.text
-    for wrong in ({"instances": []}, {"instances": [[1]]}, {"instances": [["x", 1]]}, {"records": [{"a": 1}]}, {}):
-        answer = client.post(path, json=wrong)
-        assert answer.status_code == 400 and answer.json().keys() == {"detail", "code", "trace_id"}, answer.text
-
-
 def test_the_same_job_again_gives_the_same_numbers(shared_backend: Backend) -> None:
     client = shared_backend.client()
     first, second = trained(client), trained(client)

@@ -224,7 +224,7 @@ async def test_a_child_that_dies_at_a_file_is_not_asked_for_ever(tmp_path: Path,
 async def test_no_child_at_all_is_our_trouble_and_not_the_files(tmp_path: Path) -> None:
     class Exhausted(ChildPool):
         @asynccontextmanager
-        async def child(self, kind: str, key: str | None = None) -> AsyncIterator[Any]:
+        async def child(self, *arguments: Any, **options: Any) -> AsyncIterator[Any]:
             raise ChildDied("no process can be started")
             yield
 

@@ -115,6 +115,22 @@ async def test_an_idle_child_ends_after_its_time() -> None:
     await pool.close()
 
 
+async def test_a_child_with_a_time_of_its_own_waits_for_it_whatever_other_children_do() -> None:
+    pool = ChildPool(PoolOptions(start="spawn", idle_seconds=0.1, keep=1))
+    async with pool.child("none", key="own", idle_seconds=60) as lasting:
+        pass
+    others: list[int] = []
+    for key in ("a", "b"):
+        async with pool.child("none", key=key) as child:
+            others.append(child.pid)
+    assert await gone(others)
+    assert [kept["pid"] for kept in pool.state()["idle"]] == [lasting.pid]
+    async with pool.child("none", key="own", idle_seconds=0.1) as again:
+        assert again.pid == lasting.pid
+    assert await gone([lasting.pid])
+    await pool.close()
+
+
 async def test_children_get_no_secret_of_the_parent(light: ChildPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", "AccountKey=secret")
     monkeypatch.setenv("ASPNET_JWT_KEY", "secret")
