@@ -13,6 +13,9 @@ from core.importing.flow import blueprint as import_flow
 from core.importing.triggers import blueprint as import_triggers
 from core.openapi.api import documents
 from core.serving.api import routes as serving
+from core.serving.batches.api import routes as batches
+from core.serving.batches.flow import blueprint as batch_flow
+from core.serving.batches.triggers import blueprint as batch_triggers
 from core.serving.export_api import routes as exporting
 from core.serving.export_flow import blueprint as export_flow
 from core.training.api import routes as training
@@ -20,7 +23,7 @@ from core.training.flow import blueprint as training_flow
 from core.upkeep.triggers import blueprint as upkeep_triggers
 from core.uploads.triggers import blueprint as upload_triggers
 
-CAPABILITIES = [health, catalog, graphs, presets, snapshots, importing, training, serving, exporting]
+CAPABILITIES = [health, catalog, graphs, presets, snapshots, importing, training, serving, exporting, batches]
 ROUTES = [*CAPABILITIES, documents(CAPABILITIES), fallback]
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -32,3 +35,5 @@ app.register_functions(import_flow)
 app.register_functions(import_triggers)
 app.register_functions(upkeep_triggers)
 app.register_functions(export_flow)
+app.register_functions(batch_flow)
+app.register_functions(batch_triggers)

@@ -13,6 +13,11 @@ var functions = [
     endsWith: '/source.csv'
   }
   {
+    name: 'on_rows_uploaded'
+    container: 'uploads'
+    endsWith: '/rows.csv'
+  }
+  {
     name: 'on_model_uploaded'
     container: 'imports'
     endsWith: ''

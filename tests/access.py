@@ -47,7 +47,7 @@ class Own:
 
 Access = Open | Admin | Lists | Makes | Own
 FORM = {"file": ("table.csv", b"a,b,label\n1,2,0\n")}
-GRAPH, JOB, IMPORT = Own("graph"), Own("job"), Own("import")
+GRAPH, JOB, BATCH, IMPORT = Own("graph"), Own("job"), Own("batch"), Own("import")
 
 ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "health"): Open(),
@@ -98,6 +98,11 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "api/network/training-jobs/{job_id}/artifact"): JOB,
     ("POST", "api/network/training-jobs/{job_id}/predict"): Own("job", {"instances": [[0, 0]]}),
     ("POST", "api/network/training-jobs/{job_id}/export"): Own("job", {"format": "tflite"}),
+    ("GET", "api/network/training-jobs/{job_id}/batch-predictions"): JOB,
+    ("POST", "api/network/training-jobs/{job_id}/batch-predictions"): JOB,
+    ("GET", "api/network/training-jobs/{job_id}/batch-predictions/{batch_id}"): BATCH,
+    ("POST", "api/network/training-jobs/{job_id}/batch-predictions/{batch_id}/start"): BATCH,
+    ("POST", "api/network/training-jobs/{job_id}/batch-predictions/{batch_id}/cancel"): BATCH,
     ("GET", "api/network/import-jobs"): Lists(),
     ("POST", "api/network/import-jobs"): Makes(),
     ("POST", "api/network/import-jobs/presign-upload"): Makes({"filename": "model.keras"}),

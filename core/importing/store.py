@@ -12,11 +12,11 @@ from core.base.errors import TooMany
 from core.base.settings import MIB
 from core.importing.job import KEY_PREFIX, ImportJob
 from core.importing.states import TRANSITIONS, ImportStatus
+from core.jobs.documents import DocumentRows
 from core.jobs.quota import Held
-from core.jobs.rows import JobRows
 
 
-class ImportStore(JobRows[ImportJob]):
+class ImportStore(DocumentRows[ImportJob]):
     TABLE = "imports"
     KEY_PREFIX = KEY_PREFIX
     NOUN = "import job"

@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import BlobClient
 
-from core.base import blobs, tables, telemetry
+from core.base import tables, telemetry
 from core.base.clients import Storage
 from core.base.clock import now, timestamp
 from core.base.errors import NotFound, TooMany, Unavailable
@@ -35,8 +34,7 @@ def upload_life(settings: Settings) -> timedelta:
 
 
 class StoredJob(Protocol):
-    """A frozen dataclass that knows its row. `document` or, where that is too large, `document_name` is what
-    came out of it; `claim` is set by whoever starts it."""
+    """A frozen dataclass that knows its row; `claim` is set by whoever starts it."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -54,12 +52,6 @@ class StoredJob(Protocol):
     def claim(self) -> str: ...
     @property
     def created_at(self) -> str: ...
-    @property
-    def folder(self) -> str: ...
-    @property
-    def document(self) -> bytes: ...
-    @property
-    def document_name(self) -> str: ...
     @property
     def etag(self) -> str: ...
 
@@ -192,29 +184,6 @@ class JobRows(ABC, Generic[AnyJob]):
                 await self.change(owner, job.id, lambda it: self._given_up(it) if it.queued and not it.claim else None)
                 given_up = True
         return given_up
-
-    async def _pack(self, job: AnyJob, document: dict[str, Any], name: str) -> tuple[bytes, str]:
-        """`document` and `document_name` for what came out of the job: in the row where it fits, else in a blob.
-
-        Two activities at work on one job at once may write the same blob: of the same job, the same content.
-        """
-        packed = await asyncio.to_thread(blobs.pack, document)
-        if len(packed) <= blobs.INLINE_LIMIT:
-            return packed, ""
-        name = f"{job.folder}/{name}"
-        await blobs.write_blob(self._storage.artifacts, name, packed, "application/gzip")
-        return b"", name
-
-    async def _unpack(self, job: AnyJob) -> dict[str, Any] | None:
-        """What came out of the job; None where there is nothing (any more)."""
-        if job.document:
-            return await asyncio.to_thread(blobs.unpack, job.document)
-        if not job.document_name:
-            return None
-        try:
-            return await blobs.read_document(self._storage.artifacts, job.document_name)
-        except ResourceNotFoundError:
-            return None
 
     async def _insert(self, job: AnyJob) -> AnyJob:
         for attempt in range(_TRIES):

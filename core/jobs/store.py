@@ -9,13 +9,13 @@ from azure.storage.blob.aio import BlobClient
 
 from core.base import tables
 from core.base.errors import TooMany
+from core.jobs.documents import DocumentRows
 from core.jobs.job import KEY_PREFIX, Job
 from core.jobs.quota import Held
-from core.jobs.rows import JobRows
 from core.jobs.states import TRANSITIONS, Status
 
 
-class JobStore(JobRows[Job]):
+class JobStore(DocumentRows[Job]):
     TABLE = "jobs"
     KEY_PREFIX = KEY_PREFIX
     NOUN = "training job"

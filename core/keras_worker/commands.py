@@ -15,6 +15,7 @@ _COMMANDS = {
         "finish": "core.keras_worker.finish",
         "predict": "core.keras_worker.predict",
         "export": "core.keras_worker.export",
+        "predict_csv": "core.keras_worker.predict_csv",
     },
     "numpy": {"compile": "core.keras_worker.compile"},
     # No Keras at all: for what strangers uploaded.

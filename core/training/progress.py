@@ -7,7 +7,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from azure.core.exceptions import AzureError
 
@@ -29,7 +29,20 @@ class Verdict(StrEnum):
     SUPERSEDED = "superseded"
 
 
-def verdict_on(job: Job, runner: str) -> Verdict:
+class Workable(Protocol):
+    """A job, whatever its kind, on which one activity at a time is at work."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    @property
+    def runner(self) -> str: ...
+
+    @property
+    def cancel_requested(self) -> bool: ...
+
+
+def verdict_on(job: Workable, runner: str) -> Verdict:
     if job.ended:
         return Verdict.ENDED
     if job.runner != runner:

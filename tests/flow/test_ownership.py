@@ -32,10 +32,11 @@ def calls(*kinds: type) -> list[Any]:
     ]
 
 
-def ask(client: httpx.Client, operation: tuple[str, str], sent: Any, named: str = "") -> httpx.Response:
-    """The call with `named` for the id in its path."""
+def ask(client: httpx.Client, operation: tuple[str, str], sent: Any, *named: str) -> httpx.Response:
+    """The call with `named` for the ids in its path, or with ids that nothing has."""
     method, path = operation
-    path = "/" + re.sub(r"\{\w+\}", named or str(uuid.uuid4()), path) + "/"
+    ids = iter(named)
+    path = "/" + re.sub(r"\{\w+\}", lambda _: next(ids, str(uuid.uuid4())), path) + "/"
     if sent is FORM:
         return client.request(method, path, files=sent)
     return client.request(method, path, json=sent) if sent is not None else client.request(method, path)
@@ -43,7 +44,8 @@ def ask(client: httpx.Client, operation: tuple[str, str], sent: Any, named: str 
 
 @pytest.fixture(scope="module")
 def things(shared_backend: Backend) -> dict[str, str]:
-    """One of each kind, Olga's: a graph, its snapshot, a training that has succeeded, an import with its graph."""
+    """One of each kind, Olga's: a graph, its snapshot, a training that has succeeded, a batch of predictions of it, an
+    import with its graph."""
     olga = shared_backend.client("olga")
     signed = presign(olga, classifier(), save_best_model=True)
     upload(signed, two_classes())
@@ -56,11 +58,19 @@ def things(shared_backend: Backend) -> dict[str, str]:
     wait_until(lambda: olga.get(path).json()["status"] == "succeeded", "the import")
     assert olga.post(f"{path}create-graph/").status_code == 201
     snapshot = olga.post("/api/network/snapshots/", json={"graph": job["graph"], "label": "Olga's"})
-    return {"graph": job["graph"], "snapshot": snapshot.json()["id"], "job": job["id"], "import": made.json()["id"]}
+    batch = olga.post(f"/api/network/training-jobs/{job['id']}/batch-predictions/").json()["batch_id"]
+    others = {"snapshot": snapshot.json()["id"], "import": made.json()["id"]}
+    return {"graph": job["graph"], "job": job["id"], "batch": batch, **others}
+
+
+def ids_of(what: str, things: dict[str, str]) -> list[str]:
+    """The ids that a path to Olga's thing of that kind has in it."""
+    return [things["job"], things["batch"]] if what == "batch" else [things[what]] if what in things else []
 
 
 def read(client: httpx.Client, things: dict[str, str]) -> dict[str, Any]:
     places = {"graph": "graphs", "snapshot": "snapshots", "job": "training-jobs", "import": "import-jobs"}
+    places["batch"] = f"training-jobs/{things['job']}/batch-predictions"
     return {what: client.get(f"/api/network/{places[what]}/{named}/").json() for what, named in things.items()}
 
 
@@ -72,7 +82,7 @@ def test_what_is_anothers_is_not_there(
     olga = shared_backend.client("olga")
     before = read(olga, things)
     for rival in (shared_backend.client("rita"), shared_backend.client("root", admin=True)):
-        refused = ask(rival, operation, access.sent, things[access.what])
+        refused = ask(rival, operation, access.sent, *ids_of(access.what, things))
         nothing = ask(rival, operation, access.sent)
         assert refused.status_code == nothing.status_code == 404, refused.text
         assert {**refused.json(), "trace_id": ""} == {**nothing.json(), "trace_id": ""}
@@ -83,9 +93,9 @@ def test_what_is_anothers_is_not_there(
 def test_nobody_gets_in_without_a_token(
     shared_backend: Backend, things: dict[str, str], operation: tuple[str, str], access: Any
 ) -> None:
-    named = things.get(getattr(access, "what", ""), "")
+    named = ids_of(getattr(access, "what", ""), things)
     for token in ("", "no.token.atall"):
-        refused = ask(shared_backend.client(token=token), operation, getattr(access, "sent", None), named)
+        refused = ask(shared_backend.client(token=token), operation, getattr(access, "sent", None), *named)
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Bearer realm="api"')
         assert refused.json().keys() == {"detail", "code", "trace_id"}
         assert refused.json()["code"] == "unauthorized"
