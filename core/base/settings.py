@@ -149,7 +149,9 @@ class Settings(BaseSettings):
         default=120, ge=0, description="How long a child is kept for the next slice of its job, seconds."
     )
     artifact_retention_days: int = Field(
-        default=30, ge=0, description="Days for which the files of an ended training or import are kept; 0 is for ever."
+        default=30,
+        ge=0,
+        description="Days for which files of ended trainings, imports and batches are kept; 0 is always.",
     )
     orchestration_history_days: int = Field(
         default=30, ge=0, description="Days for which the history of an orchestration is kept; 0 is for ever."
@@ -170,6 +172,16 @@ class Settings(BaseSettings):
     def _resolved(cls, key: SecretStr) -> SecretStr:
         # What Azure leaves where a reference to a vault cannot be read. Anybody could sign with that text.
         return SecretStr("") if key.get_secret_value().startswith("@Microsoft.KeyVault(") else key
+
+    @property
+    def import_folder(self) -> Path:
+        """Where model files are read."""
+        return self.work_dir / "imports"
+
+    @property
+    def batch_folder(self) -> Path:
+        """Where parts of large files are predicted."""
+        return self.work_dir / "batches"
 
     @property
     def import_extensions(self) -> tuple[str, ...]:

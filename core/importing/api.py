@@ -14,6 +14,7 @@ from core.base.clock import newest_first_id, now, timestamp
 from core.base.errors import BadRequest, WrongState
 from core.base.forms import parse_form
 from core.base.http import Request, Response
+from core.base.work_folder import work_folder
 from core.graphs.api import new_graph
 from core.graphs.contract import IMPORT_MODEL
 from core.graphs.store import GraphStore
@@ -25,7 +26,6 @@ from core.importing.reader import file_name, model_reader
 from core.importing.start import ORCHESTRATION
 from core.importing.states import ImportStatus
 from core.importing.store import ImportStore
-from core.importing.work import work_folder
 from core.jobs.start import DurableOrchestrations
 from core.uploads.sas import UPLOAD_HEADERS, upload_url
 
@@ -43,7 +43,7 @@ async def import_model_file(request: Request) -> Response:
     form = parse_form(request)
     clients = storage()
     upload = form.file("file", clients.settings.import_extensions)
-    async with work_folder(clients.settings.work_dir) as folder:
+    async with work_folder(clients.settings.import_folder) as folder:
         file = folder / stored_name(upload.filename)
         await asyncio.to_thread(file.write_bytes, upload.content)
         name = _graph_name(form.fields, "name")

@@ -17,12 +17,12 @@ from core.base.clients import Storage
 from core.base.clock import new_id, now, timestamp
 from core.base.disk import need_room
 from core.base.errors import BadRequest, NoRoom, TooLarge
+from core.base.work_folder import work_folder
 from core.importing.graph import make_graph
 from core.importing.job import ImportJob
 from core.importing.reader import ModelReader
 from core.importing.states import ImportStatus
 from core.importing.store import ImportStore
-from core.importing.work import work_folder
 
 
 class ImportRun:
@@ -83,7 +83,7 @@ class ImportRun:
     async def _payload(self, job: ImportJob) -> dict[str, Any]:
         blob = self._storage.imports.get_blob_client(job.upload_path)
         pinned = {"etag": job.upload_etag, "match_condition": MatchConditions.IfNotModified}
-        async with work_folder(self._storage.settings.work_dir) as folder:
+        async with work_folder(self._storage.settings.import_folder) as folder:
             file = folder / job.upload_path.rsplit("/", 1)[-1]
             # The child may unpack it beside itself, up to its limit.
             need_room(folder, job.upload_size + self._storage.settings.max_zip_extracted_bytes, "This file")

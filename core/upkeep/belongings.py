@@ -22,6 +22,8 @@ from core.importing.store import ImportStore
 from core.jobs import states as job_states
 from core.jobs.store import JobStore
 from core.training.results import ARTIFACTS, EXPORTS
+from core.serving.batches.batch import OUTPUT, SOURCE
+from core.serving.batches.store import BatchStore
 
 # What an ended job leaves may still be read or written by an activity that does not know of its end yet.
 REST = timedelta(days=1)
@@ -71,6 +73,7 @@ def while_current(row: Row, name: str, at: datetime) -> bool:
 _JOB_COLUMNS = ("status", "updated_at", "files_removed_at", "document_name")
 TRAININGS = Rows(JobStore.TABLE, JobStore.KEY_PREFIX, _JOB_COLUMNS)
 IMPORTS = Rows(ImportStore.TABLE, ImportStore.KEY_PREFIX, _JOB_COLUMNS)
+BATCHES = Rows(BatchStore.TABLE, BatchStore.KEY_PREFIX, ("status", "updated_at", "files_removed_at"))
 GRAPHS = Rows(graphs.TABLE, graphs.KEY_PREFIX, ("blob",))
 SNAPSHOTS = Rows(snapshots.TABLE, snapshots.KEY_PREFIX, ("blob",))
 
@@ -82,7 +85,10 @@ def _named(rest: str, folder: str = "") -> re.Pattern[str]:
 
 _FILES = "|".join(re.escape(artifact.file) for artifact in (ARTIFACTS | EXPORTS).values())
 
-UPLOADS_TABLE = (Belonging(_named(r"source\.csv"), TRAININGS, while_open),)
+UPLOADS_TABLE = (
+    Belonging(_named(r"source\.csv"), TRAININGS, while_open),
+    Belonging(_named(re.escape(SOURCE)), BATCHES, while_open),
+)
 IMPORTS_TABLE = (Belonging(_named(r"model\.[^/]+"), IMPORTS, while_open),)
 ARTIFACTS_TABLE = (
     Belonging(_named(r"checkpoints/.+"), TRAININGS, while_open),
@@ -90,6 +96,7 @@ ARTIFACTS_TABLE = (
     Belonging(_named(_FILES), TRAININGS, while_kept),
     Belonging(_named(r"result\.json\.gz"), TRAININGS, while_named),
     Belonging(_named(r"import\.json\.gz"), IMPORTS, while_named),
+    Belonging(_named(re.escape(OUTPUT)), BATCHES, while_kept),
 )
 GRAPHS_TABLE = (
     Belonging(_named(r"[^/]+\.json\.gz"), GRAPHS, while_current),

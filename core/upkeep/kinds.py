@@ -21,6 +21,10 @@ from core.jobs.start import ORCHESTRATION as TRAIN
 from core.jobs.start import Claimable, Orchestrations
 from core.jobs.states import Status
 from core.jobs.store import JobStore
+from core.serving.batches.arrival import ORCHESTRATION as PREDICT
+from core.serving.batches.arrival import rows_arrived
+from core.serving.batches.batch import Batch
+from core.serving.batches.store import BatchStore
 from core.upkeep.turn import Turn
 from core.uploads.arrival import start_if_room
 
@@ -88,6 +92,12 @@ def _import_given_up(job: ImportJob, reason: str) -> ImportJob:
     return replace(job, status=ImportStatus.FAILED, error=f"Import failed: {reason}", runner="")
 
 
+def _batch_given_up(batch: Batch, reason: str) -> Batch:
+    if batch.cancel_requested:
+        return replace(batch, status=Status.CANCELLED, runner="")
+    return replace(batch, status=Status.FAILED, error=f"Prediction failed: {reason}", runner="")
+
+
 TRAININGS = Kind(
     table=JobStore.TABLE,
     key_prefix=JobStore.KEY_PREFIX,
@@ -113,4 +123,16 @@ IMPORTS = Kind(
     given_up=_import_given_up,
     # A drawing that fits into the row goes like one that does not.
     without_files=lambda job, at: replace(job, files_removed_at=at, document=b"", document_name=""),
+)
+BATCHES = Kind(
+    table=BatchStore.TABLE,
+    key_prefix=BatchStore.KEY_PREFIX,
+    running=Status.RUNNING.value,
+    of=Batch.of,
+    store=BatchStore,
+    upload=lambda storage, batch: storage.uploads.get_blob_client(batch.upload_path),
+    arrived=rows_arrived,
+    orchestration=PREDICT,
+    given_up=_batch_given_up,
+    without_files=lambda batch, at: replace(batch, files_removed_at=at),
 )

@@ -1,6 +1,6 @@
 """Files below WORK_DIR that killed processes left, on the instance where the timer happens to run.
 
-On other instances trainings and imports clear up for themselves as they begin.
+On other instances trainings, imports and batches clear up for themselves as they begin.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
-from core.importing import work as imports
+from core.base.work_folder import discard_abandoned
 from core.training import work as trainings
 from core.upkeep.turn import Turn
 
@@ -19,10 +19,11 @@ _TORN_SECONDS = 6 * 3600
 
 async def clear_work_folders(turn: Turn) -> None:
     """Models that are kept for predictions make room for each other; of them only torn downloads go."""
-    root, at = turn.storage.settings.work_dir, turn.at.timestamp()
-    turn.count("folders of trainings", await asyncio.to_thread(trainings.discard_abandoned, root, at))
-    turn.count("folders of imports", await asyncio.to_thread(imports.discard_abandoned, root, at))
-    turn.count("torn downloads", await asyncio.to_thread(_discard_torn, root / "models", at))
+    settings, at = turn.storage.settings, turn.at.timestamp()
+    turn.count("folders of trainings", await asyncio.to_thread(trainings.discard_abandoned, settings.work_dir, at))
+    turn.count("folders of imports", await asyncio.to_thread(discard_abandoned, settings.import_folder, at))
+    turn.count("folders of batches", await asyncio.to_thread(discard_abandoned, settings.batch_folder, at))
+    turn.count("torn downloads", await asyncio.to_thread(_discard_torn, settings.work_dir / "models", at))
 
 
 def _discard_torn(folder: Path, at: float) -> int:

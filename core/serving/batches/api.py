@@ -93,7 +93,7 @@ async def _batch(clients: Storage, request: Request) -> Batch:
 
 async def _url(clients: Storage, batch: Batch) -> str | None:
     """A link that saves the output; None where there is none (any more)."""
-    if batch.status is not Status.SUCCEEDED:
+    if batch.status is not Status.SUCCEEDED or batch.files_removed_at:
         return None
     # A link that leads nowhere would show a person an XML error of the storage service.
     if not await clients.artifacts.get_blob_client(batch.output_path).exists():

@@ -19,7 +19,8 @@ class Batch:
 
     `offset` says how many bytes of the CSV have been predicted, `rows` how many rows those held, and `next_row` which
     row comes then, counted as in a spreadsheet; the three change together, in one write. `claim` is set by whoever
-    starts the orchestration, `runner` by the activity that is at work on the batch right now.
+    starts the orchestration, `runner` by the activity that is at work on the batch right now. `restarts` counts how
+    often a lost orchestration was started again; `files_removed_at` is set once the output has been kept long enough.
     """
 
     owner: str
@@ -38,6 +39,8 @@ class Batch:
     claimed_at: str = ""
     runner: str = ""
     cancel_requested: bool = False
+    restarts: int = 0
+    files_removed_at: str = ""
     etag: str = ""
 
     @property

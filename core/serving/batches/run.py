@@ -6,15 +6,14 @@ part again, which changes nothing.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from core.base.blobs import delete_blob
 from core.base.clients import Storage
 from core.base.clock import new_id
 from core.base.errors import BadRequest
+from core.base.work_folder import work_folder
 from core.jobs.states import Status
 from core.jobs.store import JobStore
 from core.keras_worker.errors import ChildDied, ChildOutOfMemory, ChildTimedOut
@@ -76,17 +75,17 @@ class BatchRun:
         model = await model_file(self._storage, job)
         source = Source(self._storage, batch)
         form = await source.form(job.params["x_columns"])
-        parent = self._storage.settings.work_dir / "batches"
-        parent.mkdir(parents=True, exist_ok=True)
         verdict = Verdict.GO_ON
-        with tempfile.TemporaryDirectory(dir=parent) as folder:
-            async with self._pool.child("tensorflow", key=batch.id) as child:
-                parts = Parts(self._storage, source, child, Path(folder), model, form)
-                while verdict is Verdict.GO_ON and (part := await parts.after(batch)):
-                    batch = await self._record(part)
-                    verdict = verdict_on(batch, self._runner)
-                    if verdict is Verdict.GO_ON and time.monotonic() > ends:
-                        return Step("continue", f"{batch.rows:,} rows, {batch.progress:.0%}")
+        async with (
+            work_folder(self._storage.settings.batch_folder) as folder,
+            self._pool.child("tensorflow", key=batch.id) as child,
+        ):
+            parts = Parts(self._storage, source, child, folder, model, form)
+            while verdict is Verdict.GO_ON and (part := await parts.after(batch)):
+                batch = await self._record(part)
+                verdict = verdict_on(batch, self._runner)
+                if verdict is Verdict.GO_ON and time.monotonic() > ends:
+                    return Step("continue", f"{batch.rows:,} rows, {batch.progress:.0%}")
         return await self._finish(batch) if verdict is Verdict.GO_ON else await self._stop(batch, verdict)
 
     async def _record(self, part: Part) -> Batch:

@@ -48,7 +48,7 @@ async def test_uploaded_models_of_open_imports_stay_and_those_of_ended_and_missi
 
 async def test_blobs_of_names_that_are_in_no_line_stay(world: World) -> None:
     job = await world.training(age=9 * DAY, status=Status.FAILED)
-    unknown = {f"{NOBODY}/rows.csv", f"{job.folder}/rows.csv", "source.csv", f"x/{NOBODY}/source.csv"}
+    unknown = {f"{NOBODY}/table.csv", f"{job.folder}/table.csv", "source.csv", f"x/{NOBODY}/source.csv"}
     for container in ("uploads", "imports", "artifacts", "graphs"):
         for name in unknown:
             await write_blob(getattr(world.clients, container), name, b"x", "text/csv")
