@@ -21,9 +21,9 @@ from core.importing import states as import_states
 from core.importing.store import ImportStore
 from core.jobs import states as job_states
 from core.jobs.store import JobStore
-from core.training.results import ARTIFACTS, EXPORTS
 from core.serving.batches.batch import OUTPUT, SOURCE
 from core.serving.batches.store import BatchStore
+from core.training.results import ARTIFACTS, EXPORTS
 
 # What an ended job leaves may still be read or written by an activity that does not know of its end yet.
 REST = timedelta(days=1)

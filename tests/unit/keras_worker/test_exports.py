@@ -23,6 +23,7 @@ from core.keras_worker.dataset import open_dataset
 from core.keras_worker.errors import Refused
 from core.keras_worker.export import largest_difference
 from core.keras_worker.pool import ChildPool, PoolOptions
+from tests.unit.keras_worker.stored_models import ask
 from tests.unit.keras_worker.test_results import mixed_table, write_mixed
 from tests.unit.keras_worker.trainings import Job
 
@@ -204,7 +205,7 @@ async def test_the_script_prepares_and_labels_as_the_training_did(pool: ChildPoo
         script, told = await export(child, tmp_path / "artifacts", tmp_path, "script")
         plain = [[text, number.replace(",", ".")] for text, number in rows]
         model = tmp_path / "artifacts" / "model.keras"
-        wanted = (await child.call("predict", {"model": str(model), "rows": plain}))["predictions"]
+        wanted = (await ask(child, model, {"instances": plain}))["predictions"]
     assert told["difference"] <= told["tolerance"]
     # It was compared on rows of the training, those of the test first.
     data, sample = open_dataset(tmp_path, job.sample.params), np.load(tmp_path / "artifacts" / "sample.npy")

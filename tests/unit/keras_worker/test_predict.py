@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import zipfile
@@ -20,7 +19,8 @@ from core.keras_worker.child import Child
 from core.keras_worker.errors import ChildFailed, Refused
 from core.keras_worker.pool import ChildPool
 from tests.unit.keras_worker.stored_models import ask, dense, number, stored, target, text, weighted
-from tests.unit.keras_worker.trainings import Job, Sample, mlp
+from tests.unit.keras_worker.test_results import mixed_table, write_mixed
+from tests.unit.keras_worker.trainings import Job
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -49,16 +49,8 @@ def sum_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def test_predictions_apply_the_same_preparation_as_the_training(child: Child, tmp_path: Path) -> None:
-    chance = np.random.default_rng(3)
-    x = np.column_stack([chance.integers(0, 3, 120), chance.normal(1000, 300, 120)]).astype(np.float32)
-    y = (x[:, 0] * 2 + x[:, 1] / 300).astype(np.float32)
-    job = Job(Sample(mlp(2), x, y.tolist(), y, {"standardize": True, "epochs": 2}), tmp_path)
-    names = ["green", "", "blue"]
-    with job.csv.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["x0", "x1", "y"])
-        for at, (row, label) in enumerate(zip(x, y, strict=True)):
-            writer.writerow([names[int(row[0])], "" if at % 10 == 0 else row[1], label])
+    job = Job(mixed_table(), tmp_path)
+    write_mixed(job)
     await job.run(child)
     model = tmp_path / "artifacts" / "model.keras"
     rows = [["green", 900], ["", "1000.5"], ["blue", None], [None, " 7e2 "], ["na", True]]

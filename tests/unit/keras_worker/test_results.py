@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,15 @@ def mixed_table() -> Sample:
     x = np.column_stack([chance.integers(0, 3, 120), chance.normal(1000, 300, 120)]).astype(np.float32)
     y = (x[:, 0] * 2 + x[:, 1] / 300).astype(np.float32)
     return Sample(mlp(2), x, y.tolist(), y, {"standardize": True, "epochs": 2})
+
+
+def write_mixed(job: Job) -> None:
+    names = ["green", "", "blue"]
+    with job.csv.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["x0", "x1", "y"])
+        for at, (row, label) in enumerate(zip(job.sample.x, job.sample.y, strict=True)):
+            writer.writerow([names[int(row[0])], "" if at % 10 == 0 else row[1], label])
 
 
 async def test_classes_get_a_confusion_matrix_and_two_of_them_a_roc_curve(pool: ChildPool, tmp_path: Path) -> None:
