@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from cryptography.x509.oid import NameOID
 from azurite.bootstrap import container_names, prepare
 from azurite.emulator import Account, Certificate, Emulator
 from core.base.settings import Settings
+from core.keras_worker.environment import child_environment
 from devtools.host import Host
 from devtools.installation import installation
 from devtools.ports import free_ports
@@ -94,6 +96,16 @@ def new_storage(azurite: Emulator, next_account: Callable[[], Account]) -> Calla
         return storage
 
     return make
+
+
+@pytest.fixture(scope="session")
+def weighted_models(session_folder: Path) -> Path:
+    """The folder of models that Keras wrote, with weights: see `tests.weighted_models`."""
+    folder = session_folder / "models"
+    folder.mkdir()
+    command = [sys.executable, "-m", "tests.weighted_models", str(folder)]
+    subprocess.run(command, cwd=ROOT, env=child_environment("numpy"), check=True, capture_output=True)
+    return folder
 
 
 @pytest.fixture

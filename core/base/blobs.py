@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
@@ -25,6 +25,9 @@ INLINE_LIMIT = 60 * 1024
 
 # Left for others of this instance when a file is downloaded.
 _DISK_RESERVE = 32 * 1024 * 1024
+
+# Within an account a copy is nearly always done when it has begun.
+_COPY_POLL_SECONDS = 0.2
 
 
 def pack(document: Any) -> bytes:
@@ -71,6 +74,18 @@ async def download_file(blob: BlobClient, path: Path, **conditions: Any) -> None
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+async def copy_blob(container: ContainerClient, source: str, target: str) -> None:
+    """Copy a blob inside its container; no byte of it passes through here. Raises ResourceNotFoundError."""
+    blob = container.get_blob_client(target)
+    copy: Any = await blob.start_copy_from_url(container.get_blob_client(source).url)
+    status = copy["copy_status"]
+    while status == "pending":
+        await asyncio.sleep(_COPY_POLL_SECONDS)
+        status = (await blob.get_blob_properties()).copy.status
+    if status != "success":
+        raise AzureError(f"the copy of a blob ended as {status}")
 
 
 async def delete_blob(container: ContainerClient, name: str, etag: str | None = None) -> bool:

@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     max_zip_extracted_bytes: int = Field(
         default=200 * MIB, ge=1, description="Largest size of an uploaded zip when unpacked, bytes."
     )
+    max_weights_bytes: int = Field(
+        default=200 * MIB, ge=1, description="Most bytes of weights that are kept of an imported model."
+    )
     import_seconds: int = Field(default=60, ge=1, description="Longest time reading one model file may take.")
     import_memory_mb: int = Field(default=512, ge=64, description="Memory that reading one model file may take, MiB.")
     import_children: int = Field(default=2, ge=1, description="Model files that are read at the same time.")

@@ -20,6 +20,8 @@ class CheckedNode(TypedDict):
     """The checked graph inside a nested model."""
     literals: NotRequired[list[dict[str, Any]]]
     """For each call, arguments that are no tensors: `{"args": {"1": 2.0}, "kwargs": {…}}`."""
+    weights: NotRequired[list[str]]
+    """The layer of an import whose weights this one begins with: the names that lead to it (`core.training`)."""
     input_path: NotRequired[list[int | str]]
     outputs: NotRequired[list[dict[str, Any]]]
 

@@ -6,14 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from core.keras_worker.aliases import snake_case
+
 _LONGEST = 100
-
-
-def snake_case(type_name: str) -> str:
-    """`BatchNormalization` → `batch_normalization`, `Conv2D` → `conv2d`, as Keras names layers."""
-    words = re.sub(r"\W+", "", type_name)
-    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", words)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
 
 
 def slug(text: str, fallback: str) -> str:

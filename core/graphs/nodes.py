@@ -93,9 +93,7 @@ def _read(position: int, value: Any, problems: Problems) -> Node | None:
 def check_node(node: Node, problems: Problems) -> CheckedNode | None:
     """The node with its parameters converted, not yet named; None where its type already is the problem."""
     if node.is_model:
-        model: CheckedNode = {"id": node.id, "type": node.type, "label": node.label, "name": "", "params": {}}
-        frozen = isinstance(node.notes.get("keras"), dict) and node.notes["keras"].get("trainable") is False
-        return {**model, "extras": {"trainable": False}} if frozen else model
+        return _check_model(node, problems)
     if node.type.startswith("ops."):
         return _check_operation(node, problems)
     entry = find_layer(node.type)
@@ -105,7 +103,8 @@ def check_node(node: Node, problems: Problems) -> CheckedNode | None:
     if entry["refused"] or entry["deprecated"]:
         problems.node(node.id, entry["refused"] or f"{node.type} is deprecated; choose another layer.")
         return None
-    config = {**node.params, **_noted(node, entry)}
+    # What a person says goes before what the import noted.
+    config = {**_noted(node), **{name: value for name, value in node.params.items() if not literals.is_unset(value)}}
     converted, extras, wrong = convert_config(entry, config)
     for name, text in wrong.items():
         problems.param(node.id, name, text)
@@ -131,8 +130,20 @@ def call_arguments(node: Node) -> list[str]:
     return list(entry["call_arguments"]) if entry is not None else []
 
 
-def _noted(node: Node, entry: Entry) -> dict[str, Any]:
-    """`trainable` and `dtype` from `notes.keras`, where the layer has no parameter of that name."""
+def _check_model(node: Node, problems: Problems) -> CheckedNode:
+    """A nested model; of parameters it has only whether it is frozen as a whole."""
+    checked: CheckedNode = {"id": node.id, "type": node.type, "label": node.label, "name": "", "params": {}}
+    said = node.params.get("trainable")
+    try:
+        frozen = not params.as_bool(_noted(node).get("trainable", True) if literals.is_unset(said) else said)
+    except params.BadValue as error:
+        problems.param(node.id, "trainable", str(error))
+        return checked
+    return {**checked, "extras": {"trainable": False}} if frozen else checked
+
+
+def _noted(node: Node) -> dict[str, Any]:
+    """`trainable` and `dtype` from `notes.keras`."""
     noted = node.notes.get("keras")
     if not isinstance(noted, dict):
         return {}

@@ -14,7 +14,7 @@ from typing import Any
 from core.base.errors import BadRequest
 from core.catalog.catalog import Entry, catalog
 from core.graphs import literals
-from core.graphs.params import BadValue, convert, shown
+from core.graphs.params import BadValue, as_bool, convert, shown
 
 Config = dict[str, Any]
 
@@ -85,7 +85,7 @@ def _missing(spec: Entry) -> str:
 
 
 def _take_extra(extras: Config, name: str, value: Any) -> None:
-    if name == "trainable" and value in (False, "false", "False"):
+    if name == "trainable" and not as_bool(value):
         extras["trainable"] = False
     if name == "dtype" and _dtype(value) != "float32":
         extras["dtype"] = _dtype(value)

@@ -103,7 +103,6 @@ class _Body:
         self._model = model
         self._counts = counts
         self._prefix = prefix
-        self._frozen_ones: set[str] = set()
         self._nodes: dict[str, Mapping[str, Any]] = {node["id"]: node for node in model["nodes"]}
         self._taken = set(_RESERVED)
         self._variables: dict[tuple[str, int], str] = {}
@@ -123,13 +122,16 @@ class _Body:
                 continue
             if "own_input" in node:
                 lines.append(self._input(node_id, node, [("batch_shape", node["own_input"])], node["name"] + "_input"))
-            if shared and node_id not in layers:
+            made_first = (shared or _is_frozen(node)) and node_id not in layers
+            if made_first:
                 layers[node_id] = self._free(_identifier(node["name"]) + "_layer")
                 lines.append(statement(f"{layers[node_id]} = ", self._made(node), 1))
-            lines += self._frozen(node_id, node, layers)
             variable = self._free(_identifier(node["name"]) + (f"_{call}" if call else ""))
             lines.append(statement(f"{variable} = ", self._called(node_id, call, layers.get(node_id)), 1))
             self._variables[node_id, call] = variable
+            if made_first and _is_frozen(node):
+                # After the call: a layer may make more layers only then.
+                lines.append(f"    {layers[node_id]}.trainable = False")
         return [*lines, self._end(name)]
 
     def sequential(self, name: Any) -> list[str]:
@@ -139,7 +141,12 @@ class _Body:
             else self._made(node)
             for node in (self._nodes[node_id] for node_id, _ in self._model["order"])
         ]
-        return [statement("return ", Invoke("keras.Sequential", [made], [("name", name)]), 1)]
+        model = Invoke("keras.Sequential", [made], [("name", name)])
+        frozen = [node["name"] for node in self._nodes.values() if _is_frozen(node)]
+        if not frozen:
+            return [statement("return ", model, 1)]
+        lines = [f"    model.get_layer({quoted(layer)}).trainable = False" for layer in frozen]
+        return [statement("model = ", model, 1), *lines, "    return model"]
 
     def _input(self, node_id: str, node: Mapping[str, Any], params: list[tuple[str, Any]], name: str) -> str:
         variable = self._free(_identifier(name))
@@ -148,17 +155,6 @@ class _Body:
         self._inputs.append((node.get("input_path", [len(self._inputs)]), Name(variable)))
         said = {key: value for key, value in params if (key, value) != ("dtype", "float32")}
         return statement(f"{variable} = ", Invoke("keras.Input", (), [*_values(said), ("name", name)]), 1)
-
-    def _frozen(self, node_id: str, node: Mapping[str, Any], layers: dict[str, str]) -> list[str]:
-        """A frozen layer needs a variable of its own, to be frozen before its call."""
-        if node.get("extras", {}).get("trainable") is not False or node_id in self._frozen_ones:
-            return []
-        self._frozen_ones.add(node_id)
-        made: list[str] = []
-        if node_id not in layers:
-            layers[node_id] = self._free(_identifier(node["name"]) + "_layer")
-            made.append(statement(f"{layers[node_id]} = ", self._made(node), 1))
-        return [*made, f"    {layers[node_id]}.trainable = False"]
 
     def _made(self, node: Mapping[str, Any]) -> Invoke:
         """The constructor call of a node's layer."""
@@ -273,6 +269,10 @@ def _first_required(type_name: str) -> str:
     entry = catalog().find("layers", type_name)
     first = entry["parameters"][0] if entry is not None and entry["parameters"] else None
     return first["name"] if first is not None and first["required"] else ""
+
+
+def _is_frozen(node: Mapping[str, Any]) -> bool:
+    return node.get("extras", {}).get("trainable") is False
 
 
 def _values(params: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -41,6 +41,13 @@ class ImportOptions(TypedDict, total=False):
     auto_create_graph: bool
 
 
+class ImportedWeights(TypedDict):
+    """What was kept of the weights in the file."""
+
+    layers: int
+    parameters: int
+
+
 class ImportView(TypedDict):
     """An import job."""
 
@@ -49,6 +56,10 @@ class ImportView(TypedDict):
     source_name: Annotated[str, Field(description="The client's name of the file.")]
     graph_payload: Annotated[ImportedGraph | None, Field(description="The graph in the file, once it has been read.")]
     graph: Annotated[GraphView | None, Field(description="The graph that was made of it, while there is one.")]
+    weights: Annotated[
+        ImportedWeights | None, Field(description="The weights that a training may begin with (`initial_weights`).")
+    ]
+    weights_note: Annotated[str, Field(description="Why there are none, or what of them cannot be used; else empty.")]
     error: Annotated[str, Field(description="Why it failed, and what to do about it; empty otherwise.")]
     options: ImportOptions
     upload_size_bytes: int
@@ -64,6 +75,8 @@ _QUEUED: dict[str, Any] = {
     "source_name": "model.keras",
     "graph_payload": None,
     "graph": None,
+    "weights": None,
+    "weights_note": "",
     "error": "",
     "options": {"graph_name": "Imported"},
     "upload_size_bytes": 23985,
@@ -76,6 +89,7 @@ _SUCCEEDED = {
     **_QUEUED,
     "status": "succeeded",
     "graph_payload": IMPORTED,
+    "weights": {"layers": 2, "parameters": 209},
     "started_at": "2026-05-04T09:30:01.000000Z",
     "finished_at": "2026-05-04T09:30:02.000000Z",
 }

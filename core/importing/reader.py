@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,6 +23,8 @@ _KIND = "none"
 # A file at which the child dies so often would go on killing it.
 _MOST_DEATHS = 3
 _LONGEST_NAME = 120
+# Where the child leaves the weights, beside the model file.
+_WEIGHTS_FILE = "weights.bin"
 _LONGEST_SOURCE = 200
 
 
@@ -37,6 +40,20 @@ class UnreadableModel(BadRequest):
         return self.text
 
 
+@dataclass(frozen=True)
+class ReadModel:
+    """What is in a model file: the graph as it could be posted, and the weights, where they were kept.
+
+    `weights` is a file beside the one that was read; `note` says why there is none, or what of it cannot be used.
+    """
+
+    payload: dict[str, Any]
+    weights: Path | None
+    layers: int
+    parameters: int
+    note: str
+
+
 class ModelReader:
     """Reads model files for one event loop, a few at a time."""
 
@@ -46,15 +63,26 @@ class ModelReader:
         self._children = asyncio.Semaphore(chosen.import_children)
 
     async def payload(self, owner: str, path: Path, source_name: str, name: str) -> dict[str, Any]:
-        """The graph in the file, as it could be posted. Raises BadRequest, TooLarge, Unavailable.
+        """The graph in the file, as it could be posted; its weights are left alone. Raises as `read` does."""
+        return await self._draw(owner, await self._ask(path, 0), source_name, name)
 
-        `path` lies in a folder of its own, in which the child may unpack parts of it.
+    async def read(self, owner: str, path: Path, source_name: str, name: str) -> ReadModel:
+        """All that is in the file. Raises BadRequest, TooLarge, Unavailable.
+
+        `path` lies in a folder of its own, in which the child may unpack parts of it, and leaves the weights.
         """
-        read = await self._read(path)
-        most = self._settings.max_graph_bytes
-        return await asyncio.to_thread(draw, owner, read, source_name, name, most)
+        answer = await self._ask(path, self._settings.max_weights_bytes)
+        payload = await self._draw(owner, answer, source_name, name)
+        kept: dict[str, Any] | None = answer["weights"]
+        if kept is None:
+            return ReadModel(payload, None, 0, 0, answer["weights_note"])
+        weights = path.parent / _WEIGHTS_FILE
+        return ReadModel(payload, weights, kept["layers"], kept["parameters"], answer["weights_note"])
 
-    async def _read(self, path: Path) -> dict[str, Any]:
+    async def _draw(self, owner: str, answer: dict[str, Any], source_name: str, name: str) -> dict[str, Any]:
+        return await asyncio.to_thread(draw, owner, answer, source_name, name, self._settings.max_graph_bytes)
+
+    async def _ask(self, path: Path, weights_bytes: int) -> dict[str, Any]:
         chosen = self._settings
         arguments = {
             "path": str(path),
@@ -62,6 +90,7 @@ class ModelReader:
                 "files": chosen.max_zip_extracted_files,
                 "bytes": chosen.max_zip_extracted_bytes,
                 "config_bytes": chosen.max_graph_bytes,
+                "weights_bytes": weights_bytes,
             },
             "memory_bytes": chosen.import_memory_mb * MIB,
         }

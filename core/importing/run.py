@@ -12,7 +12,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
-from core.base.blobs import delete_blob, download_file
+from core.base.blobs import delete_blob, download_file, upload_file
 from core.base.clients import Storage
 from core.base.clock import new_id, now, timestamp
 from core.base.disk import need_room
@@ -20,7 +20,7 @@ from core.base.errors import BadRequest, NoRoom, TooLarge
 from core.base.work_folder import work_folder
 from core.importing.graph import make_graph
 from core.importing.job import ImportJob
-from core.importing.reader import ModelReader
+from core.importing.reader import ModelReader, ReadModel
 from core.importing.states import ImportStatus
 from core.importing.store import ImportStore
 
@@ -42,14 +42,14 @@ class ImportRun:
         if job.runner != self._runner:
             return await self._close(job)
         try:
-            payload = await self._payload(job)
+            payload, columns = await self._read(job)
         except (TooLarge, NoRoom) as error:
             return await self._fail(error.detail, self._runner)
         except BadRequest as error:
             return await self._fail(error.sentence.removeprefix("model: "), self._runner)
         # A crash after this leaves a graph that the next run finds under the same id.
         graph = (await make_graph(self._storage, job, payload))[0] if job.auto_create_graph else None
-        columns = await self._store.pack_payload(job, payload)
+        columns |= await self._store.pack_payload(job, payload)
         if graph is not None:
             columns["graph_id"] = graph.id
         return await self._close(await self._store.change(job.owner, job.id, lambda it: self._succeeded(it, columns)))
@@ -80,7 +80,8 @@ class ImportRun:
             return None
         return replace(job, status=ImportStatus.SUCCEEDED, runner="", **columns)
 
-    async def _payload(self, job: ImportJob) -> dict[str, Any]:
+    async def _read(self, job: ImportJob) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The graph in the file, and the job's columns about the weights, which are stored then."""
         blob = self._storage.imports.get_blob_client(job.upload_path)
         pinned = {"etag": job.upload_etag, "match_condition": MatchConditions.IfNotModified}
         async with work_folder(self._storage.settings.import_folder) as folder:
@@ -93,11 +94,26 @@ class ImportRun:
                 raise BadRequest(
                     "The uploaded file was changed or removed after the import had started; upload it again."
                 ) from None
-            return await self._reader.payload(job.owner, file, job.source_name, job.graph_name)
+            read = await self._reader.read(job.owner, file, job.source_name, job.graph_name)
+            return read.payload, await self._store_weights(job, read)
+
+    async def _store_weights(self, job: ImportJob, read: ReadModel) -> dict[str, Any]:
+        """Two activities at work on one job write the same blob. A crash leaves it to the next run, or to upkeep."""
+        if read.weights is None:
+            return {"weights_note": read.note}
+        await upload_file(self._storage.artifacts, job.weights_blob, read.weights, "application/octet-stream")
+        return {
+            "weights_name": job.weights_blob,
+            "weights_layers": read.layers,
+            "weights_parameters": read.parameters,
+            "weights_note": read.note,
+        }
 
     async def _close(self, job: ImportJob) -> str:
         """Delete the upload of an ended job; a crash before that is made good by its event or by upkeep."""
         if not job.ended:
             return "superseded"
         await delete_blob(self._storage.imports, job.upload_path)
+        if not job.weights_name:
+            await delete_blob(self._storage.artifacts, job.weights_blob)
         return job.status.value

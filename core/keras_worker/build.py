@@ -35,7 +35,27 @@ def build_model(checked: Mapping[str, Any], name: str = "model") -> Any:
     """
     # Keras follows a functional model from its outputs by recursion, some frames for each layer.
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 1000 + 10 * len(checked["nodes"])))
-    return _Builder(checked).model("Functional", name)
+    model = _Builder(checked).model("Functional", name)
+    _freeze_wholly(model)
+    return model
+
+
+def _freeze_wholly(model: Any) -> None:
+    """Frozen layers keep all their weights: also those of layers that they made only when they were called, as
+    attention does, and those that spectral normalisation renews in every training step, frozen or not."""
+    import keras
+
+    for layer in model._flatten_layers():
+        if not layer.trainable:
+            # One by one: setting the layer itself to what it is already would reach none of them on TensorFlow.
+            for inner in layer._flatten_layers(include_self=False):
+                inner.trainable = False
+            if isinstance(layer, keras.layers.SpectralNormalization):
+                layer.call = _inference(layer.call)
+
+
+def _inference(call: Any) -> Any:
+    return lambda inputs, training=False: call(inputs, training=False)
 
 
 def make_layer(node: Mapping[str, Any]) -> Any:

@@ -73,7 +73,17 @@ def _notes(training: Training) -> list[str]:
     for watcher, monitor in watchers.items():
         if training.params[watcher] and training.params[monitor].startswith("val_") and not training.validates:
             notes.append(f"{watcher} watches {training.params[monitor]}, but without validation rows it never acts.")
+    notes += _note_on_weights(training.data.manifest["result"].get("initial_weights"))
     target = training.data.target
     if target["form"] == "number" and target["classes"] is not None:
         notes.append(f"The texts in '{target['name']}' were numbered in alphabetical order and learnt as numbers.")
     return notes
+
+
+def _note_on_weights(taken: dict[str, Any] | None) -> list[str]:
+    if taken is None or taken["parameters_taken"] == taken["parameters_total"]:
+        return []
+    return [
+        f"{taken['parameters_taken']:,} of {taken['parameters_total']:,} parameters began with the import's weights, "
+        "the others afresh; initial_weights names the layers."
+    ]

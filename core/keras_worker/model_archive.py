@@ -30,11 +30,13 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplemente
 
 @dataclass(frozen=True)
 class Limits:
-    """`files` and `bytes` of an archive when unpacked; `config_bytes` of a model's JSON."""
+    """`files` and `bytes` of an archive when unpacked; `config_bytes` of a model's JSON; `weights_bytes` of the weights
+    to be kept, 0 for none."""
 
     files: int
     bytes: int
     config_bytes: int
+    weights_bytes: int = 0
 
 
 class Archive:

@@ -1,4 +1,4 @@
-"""An HDF5 file that somebody uploaded: its links and data sets are looked at one by one, none is followed or read.
+"""An HDF5 file that somebody uploaded: its links and data sets are looked at one by one before any is followed or read.
 
 HDF5 can point out of its own file in four ways: external links, soft links through them, data sets in
 external storage, and virtual data sets. A model needs none of them.
@@ -6,6 +6,9 @@ external storage, and virtual data sets. A model needs none of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +31,30 @@ _MOST_LINKS = 100_000
 _DEEPEST = 64
 
 
-def read_attributes(path: Path, names: tuple[str, ...], limits: Limits) -> dict[str, str]:
-    """The file's text attributes of these names, where they are there. Raises Refused, also for what else is in it."""
+@contextmanager
+def open_hdf5(path: Path, limits: Limits) -> Iterator[h5py.File]:
+    """The file, after a look at all that is in it. Raises Refused, also where damage shows while it is open."""
     try:
         with h5py.File(path, "r") as file:
             _check_objects(file.id, _most_bytes(path, limits))
-            return {name: _text(file, name, limits.config_bytes) for name in names if name in file.attrs}
+            yield file
     except _BROKEN:
         raise Refused("The HDF5 file is damaged or was cut off; save the model and upload it again.") from None
+
+
+def text_attributes(file: h5py.File, names: tuple[str, ...], most_bytes: int) -> dict[str, str]:
+    """The file's text attributes of these names, where they are there. Raises Refused for longer ones."""
+    return {name: _text(file, name, most_bytes) for name in names if name in file.attrs}
+
+
+def text_list(group: h5py.Group, name: str, most_bytes: int) -> list[str]:
+    """An attribute that is a list of texts; Keras cuts long ones into `name0`, `name1` and so on. Raises Refused."""
+    pieces = takewhile(lambda piece: piece in group.attrs, (f"{name}{number}" for number in count()))
+    return (
+        _texts(group, name, most_bytes)
+        if name in group.attrs
+        else [text for piece in pieces for text in _texts(group, piece, most_bytes)]
+    )
 
 
 def _most_bytes(path: Path, limits: Limits) -> int:
@@ -107,6 +126,17 @@ def _text(file: h5py.File, name: str, most: int) -> str:
     if len(text) > most:
         raise Refused(f"The attribute {name} of the HDF5 file has more than {most:,} bytes.")
     return text
+
+
+def _texts(group: h5py.Group, name: str, most: int) -> list[str]:
+    attribute = _hdf5.h5a.open(group.id, name.encode())
+    number, kind = attribute.get_space().get_simple_extent_npoints(), attribute.get_type()
+    if number == 0:
+        return []  # an empty list is stored as one of numbers
+    if not isinstance(kind, _hdf5.h5t.TypeStringID) or number * kind.get_size() > most:
+        raise Refused(f"The attribute {name} in the HDF5 file is no list of names.")
+    values: list[Any] = np.asarray(group.attrs[name]).reshape(-1).tolist()
+    return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]
 
 
 def _shown(name: bytes) -> str:

@@ -5,8 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from core.keras_worker.commands import Call
 from core.keras_worker.errors import Refused
+from core.keras_worker.initial_weights import initial_weights, take_weights
 from core.keras_worker.kill_points import passed
 from core.keras_worker.limits import network_problem
 from core.keras_worker.model import make_model
@@ -19,8 +22,9 @@ _SEED = 42
 
 def prepare(call: Call) -> dict[str, Any]:
     """Arguments: `csv`, `work`, `graph`, `params`, `threads`, `limits` (`rows`, `parameters`). Writes `work/data/` (see
-    `dataset`) and returns `rows`, `data_sha256` (of the CSV's bytes) and `dataset`, the profile for the person. Done
-    again, it finds its own work.
+    `dataset`) and returns `rows`, `data_sha256` (of the CSV's bytes), `dataset`, the profile for the person, and, for a
+    training that begins with weights of an import, `initial_weights` (see `take_weights`). Done again, it finds its
+    own work.
 
     Raises Refused with sentences about everything that is wrong with the file, or about how file, loss and network
     do not go together. Events: `stage` (`text`: what is being done).
@@ -42,8 +46,12 @@ def prepare(call: Call) -> dict[str, Any]:
     if problem := network_problem(model.count_params(), limits["parameters"]):
         raise Refused(problem)
     problems = input_problems(model, len(params["x_columns"])) + monitor_problems(resolve_monitors(params))
+    if not model.trainable_variables:
+        problems.append("Nothing in this network can be trained: every layer is frozen or has no weights.")
     if problems:
         raise Refused(" ".join(problems))
+    initial = initial_weights(Path(arguments["work"]), params)
+    taken = {"initial_weights": _taken(model, arguments["graph"], initial)} if initial is not None else {}
     folder.mkdir(parents=True, exist_ok=True)
     table = read_table(csv, folder, params, call, limits["rows"])
     target = encode_target(table.y, table.y_categories, target_form(params))
@@ -52,7 +60,7 @@ def prepare(call: Call) -> dict[str, Any]:
         raise Refused(" ".join(problems))
     _write_durably(folder / "y.bin", target.numbers.astype("<i4" if target.classes is not None else "<f4").tobytes())
     passed("prepare-arrays-written")
-    result = {"rows": table.rows, "data_sha256": table.sha256, "dataset": table.profile(params, target)}
+    result = {"rows": table.rows, "data_sha256": table.sha256, "dataset": table.profile(params, target), **taken}
     preparation = {
         "columns": table.columns,
         "target": {"name": params["y_column"], "form": target.form, "classes": target.classes},
@@ -71,6 +79,19 @@ def prepare(call: Call) -> dict[str, Any]:
     )
     passed("prepare-manifest-written")
     return result
+
+
+def _taken(model: keras.Model, graph: dict[str, Any], file: Path) -> dict[str, Any]:
+    """What the network takes of the initial weights. Raises Refused if that is nothing: a night's training from
+    scratch is not what was asked for."""
+    report = take_weights(model, graph, file)
+    if not report["taken"]:
+        reasons = "; ".join(f"'{entry['layer']}': {entry['reason']}" for entry in report["not_taken"][:3])
+        raise Refused(
+            f"None of the import's weights fit this network ({reasons}). Train the graph that was made of the import,"
+            " or train without initial_weights."
+        )
+    return report
 
 
 def _earlier(folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:

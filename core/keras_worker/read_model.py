@@ -1,4 +1,4 @@
-"""The command that reads an uploaded model file as data: what it says of its layers, never its weights or code.
+"""The command that reads an uploaded model file as data: what it says of its layers, and their weights; never code.
 
 Its child has no Keras in it: there is nothing that could build, load or run what the file describes.
 """
@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.keras_worker.errors import Refused
+from core.keras_worker.keep_weights import WEIGHTS_FILE, keep_weights, no_weights
 from core.keras_worker.memory_limit import limit_memory
 from core.keras_worker.model_archive import ZIP_MAGIC, Archive, Limits, open_archive
 from core.keras_worker.model_config import parse_config
-from core.keras_worker.model_hdf5 import HDF5_MAGIC, read_attributes
+from core.keras_worker.model_hdf5 import HDF5_MAGIC, open_hdf5, text_attributes
+from core.keras_worker.model_weights import layers_by_name, layers_by_place
 from core.keras_worker.saved_model import NO_CONFIG, root_metadata
 
 if TYPE_CHECKING:
@@ -25,8 +27,14 @@ if TYPE_CHECKING:
 _CONFIG, _METADATA = "config.json", "metadata.json"
 _SAVED_MODEL, _KERAS_METADATA = "saved_model.pb", "keras_metadata.pb"
 _HDF5_SUFFIXES = (".h5", ".hdf5")
+# The second is the name that Keras 2.12 gave it.
+_WEIGHTS = ("model.weights.h5", "variables.h5")
 _EMPTY_ZIP = b"PK\x05\x06"
 _METADATA_BYTES = 64 * 1024
+_SAVED_MODEL_WEIGHTS = (
+    "The weights of a SavedModel are not read. To begin a training with them, load the model where it was made and save"
+    " it by model.save('model.keras')."
+)
 
 
 def read_model(call: Call) -> dict[str, Any]:
@@ -37,8 +45,9 @@ def read_model(call: Call) -> dict[str, Any]:
 def read_model_file(arguments: dict[str, Any]) -> dict[str, Any]:
     """`{"model": the model's JSON, "keras_version": text}` of `{"path", "limits", "memory_bytes"}`.
 
-    `path` ends in .keras, .h5 or .zip; its folder is the work folder, into which parts may be unpacked. Raises
-    Refused with one sentence.
+    `path` ends in .keras, .h5 or .zip; its folder is the work folder, into which parts may be unpacked. Where the
+    limits allow weights they are left there as well, and `weights` and `weights_note` say so (see `keep_weights`).
+    Raises Refused with one sentence.
     """
     limit_memory(arguments.get("memory_bytes", 0))
     path, limits = Path(arguments["path"]), Limits(**arguments["limits"])
@@ -85,14 +94,18 @@ def _read_keras(archive: Archive, work: Path, limits: Limits) -> dict[str, Any]:
     if _CONFIG not in archive.members:
         raise Refused("There is no config.json in the file; save the whole model by model.save('model.keras').")
     model = parse_config(archive.read(_CONFIG, limits.config_bytes), _CONFIG)
+    answer = {"model": model, "keras_version": _keras_version(archive), **no_weights()}
     for name in archive.members:
         if name.lower().endswith(_HDF5_SUFFIXES):
-            # Not for the drawing, but so that no import ever keeps weights that point out of their file.
-            weights = work / "weights.h5"
-            archive.extract(name, weights)
-            _check_hdf5_magic(weights)
-            read_attributes(weights, (), limits)
-    return {"model": model, "keras_version": _keras_version(archive)}
+            # All are looked through, so that no import ever keeps weights that point out of their file.
+            extracted = work / "weights.h5"
+            archive.extract(name, extracted)
+            _check_hdf5_magic(extracted)
+            with open_hdf5(extracted, limits) as file:
+                if name in _WEIGHTS and limits.weights_bytes:
+                    found = layers_by_place(file, model)
+                    answer |= keep_weights(found, False, work / WEIGHTS_FILE, limits.weights_bytes)
+    return answer
 
 
 def _keras_version(archive: Archive) -> str:
@@ -108,11 +121,16 @@ def _keras_version(archive: Archive) -> str:
 
 def _read_hdf5(path: Path, limits: Limits) -> dict[str, Any]:
     _check_hdf5_magic(path)
-    found = read_attributes(path, ("model_config", "keras_version"), limits)
-    if "model_config" not in found:
-        raise Refused("The file holds weights but no model; save the whole model by model.save('model.keras').")
-    model = parse_config(found["model_config"], "model_config")
-    return {"model": model, "keras_version": _short(found.get("keras_version"))}
+    with open_hdf5(path, limits) as file:
+        found = text_attributes(file, ("model_config", "keras_version"), limits.config_bytes)
+        if "model_config" not in found:
+            raise Refused("The file holds weights but no model; save the whole model by model.save('model.keras').")
+        model = parse_config(found["model_config"], "model_config")
+        answer = {"model": model, "keras_version": _short(found.get("keras_version")), **no_weights()}
+        if limits.weights_bytes:
+            layers = layers_by_name(file, model, limits.config_bytes)
+            answer |= keep_weights(layers, True, path.parent / WEIGHTS_FILE, limits.weights_bytes)
+    return answer
 
 
 def _read_saved_model(archive: Archive, folder: str, limits: Limits) -> dict[str, Any]:
@@ -126,7 +144,8 @@ def _read_saved_model(archive: Archive, folder: str, limits: Limits) -> dict[str
         model = {key: metadata[key] for key in ("class_name", "config") if key in metadata}
     if not isinstance(model.get("config"), dict | list) or "class_name" not in model:
         raise Refused(NO_CONFIG)
-    return {"model": model, "keras_version": _short(metadata.get("keras_version"))}
+    version = _short(metadata.get("keras_version"))
+    return {"model": model, "keras_version": version, **no_weights(_SAVED_MODEL_WEIGHTS)}
 
 
 def _check_zip_magic(path: Path) -> None:

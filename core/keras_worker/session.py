@@ -5,6 +5,7 @@ from typing import Any
 
 from core.keras_worker.checkpoint import newest_good_checkpoint, newest_name, remove_newer
 from core.keras_worker.dataset import open_dataset
+from core.keras_worker.initial_weights import initial_weights
 from core.keras_worker.runtime import fix_threads
 from core.keras_worker.training import Training, fingerprint
 
@@ -13,7 +14,7 @@ _held: dict[str, tuple[str, Training]] = {}
 
 def take_training(arguments: dict[str, Any]) -> Training:
     """The job's training where its newest checkpoint is: from memory if this process left it there, else from the
-    newest good checkpoint in the work folder, else at its beginning.
+    newest good checkpoint in the work folder, else at its beginning, with the initial weights if there are any.
 
     Thread counts are those of the checkpoint: a run keeps them wherever it goes on.
     """
@@ -33,7 +34,7 @@ def take_training(arguments: dict[str, Any]) -> Training:
         job["threads"] = checkpoint.state["identity"]["threads"]
     remove_newer(checkpoints, checkpoint.name if checkpoint is not None else "")
     fix_threads(job["threads"])
-    return Training(job, data, checkpoints, checkpoint)
+    return Training(job, data, checkpoints, checkpoint, initial_weights(work, job["params"]))
 
 
 def leave_training(arguments: dict[str, Any], training: Training) -> None:

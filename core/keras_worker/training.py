@@ -17,6 +17,7 @@ import numpy as np
 
 from core.keras_worker.checkpoint import Arrays, Checkpoint, save_checkpoint
 from core.keras_worker.dataset import Dataset, Indices, epoch_order
+from core.keras_worker.initial_weights import take_weights
 from core.keras_worker.kill_points import passed
 from core.keras_worker.model import make_model
 from core.keras_worker.progress import Progress
@@ -60,14 +61,25 @@ class Reporting:
 class Training:
     """A training that can be advanced, saved, and restored from a checkpoint."""
 
-    def __init__(self, job: dict[str, Any], data: Dataset, checkpoints: Path, checkpoint: Checkpoint | None) -> None:
-        """`job` holds graph, params, seed and threads; `checkpoint` is one of this job, where there is one."""
+    def __init__(
+        self,
+        job: dict[str, Any],
+        data: Dataset,
+        checkpoints: Path,
+        checkpoint: Checkpoint | None,
+        initial: Path | None = None,
+    ) -> None:
+        """`job` holds graph, params, seed and threads; `checkpoint` is one of this job, where there is one, and
+        `initial` the file of the weights to begin with."""
         self.position = Position()
         self.history: dict[str, list[Any]] = {}
         self.data = data
         self.params = job["params"]
         self.model = make_model(job["graph"], self.params, job["seed"])
         passed("model-built")
+        if initial is not None:
+            # Before anything is traced, also where a checkpoint follows: Normalization makes constants of its weights.
+            take_weights(self.model, job["graph"], initial)
         self._seed = job["seed"]
         self._folder = checkpoints
         self.threads: int = job["threads"]

@@ -25,6 +25,7 @@ from core.keras_worker.limits import network_problem
 from core.keras_worker.shared import shared_pool, warm_in_background
 from core.training import contract
 from core.training.graph_copy import write_graph
+from core.training.initial_weights import discard_weights, find_import, take_over
 from core.training.parameters import parse_parameters
 from core.uploads.arrival import dataset_arrived, dataset_name, start_if_room
 from core.uploads.landing import check_header
@@ -98,6 +99,9 @@ async def cancel_job(request: Request) -> Response:
         return replace(job, cancel_requested=True) if job.runner else replace(job, status=Status.CANCELLED)
 
     job = await store.change(request.user.key, request.id("job_id"), cancelled)
+    if job.ended:
+        # A crash before this leaves a copy of weights that upkeep finds.
+        await discard_weights(storage(), job)
     return Response.json(await store.view(job), 200 if ended_before else 202)
 
 
@@ -107,6 +111,8 @@ async def _create_job(clients: Storage, request: Request, values: dict[str, Any]
     params = parse_parameters(values, clients.settings)
     if dataset is not None:
         check_header(dataset, [*params.x_columns, params.y_column])
+    asked = params.initial_weights
+    weights = await find_import(clients, request.user.key, str(asked)) if asked is not None else None
     created = timestamp(now())
     job_id = newest_first_id()
     job = Job(
@@ -125,8 +131,11 @@ async def _create_job(clients: Storage, request: Request, values: dict[str, Any]
     await _check_size(graph, clients.settings.max_parameters)
     # The upload takes a moment; so does importing Keras.
     warm_in_background("tensorflow")
-    # A crash before the row is written leaves a copy of the graph that nothing refers to.
-    await write_graph(clients, job, graph.checked)
+    # A crash before the row is written leaves copies of graph and weights that nothing refers to.
+    checked = graph.checked
+    if weights is not None:
+        checked = await take_over(clients, job, weights, checked)
+    await write_graph(clients, job, checked)
     return await store.create(job)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -98,6 +99,9 @@ class TrainingParameters(BaseModel):
 
     seed: Seed = Field(42, description="Another seed, another initialisation and order.")
     standardize: bool = Field(False, description="Bring columns of numbers to mean 0 and deviation 1.")
+    initial_weights: UUID | None = Field(
+        None, description="An import of yours, with whose weights the training begins where they fit."
+    )
 
 
 def parse_parameters(values: Mapping[str, Any], settings: Settings) -> TrainingParameters:
@@ -174,6 +178,8 @@ def _sentence(item: Any) -> str:
             return f"Must be one of {context['expected']}."
         case "finite_number":
             return "Must be a finite number."
+        case kind if kind.startswith("uuid"):
+            return "Must be the id of an import."
         case kind if kind.startswith("int"):
             return "Must be a whole number."
         case kind if kind.startswith(("float", "decimal")):

@@ -38,16 +38,37 @@ EXPORTS = {
 }
 
 
-def partial_result(dataset: dict[str, Any], history: dict[str, Any]) -> dict[str, Any]:
-    """The result if the job ended now: what is known of the data and of the epochs done."""
-    return {"history": history, "dataset": dataset}
+# What is known before the first epoch, and stays in the result.
+_KNOWN = ("dataset", "initial_weights")
+
+# A job's row has room for so many layers of a report; the ended job's result has all of them.
+_MOST_LIVE_LAYERS = 30
+_LONGEST_LIVE_TEXT = 150
 
 
-def final_result(dataset: dict[str, Any], finished: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def partial_result(known: dict[str, Any], history: dict[str, Any]) -> dict[str, Any]:
+    """The result if the job ended now: what is `known` of the data and the weights, and the epochs done."""
+    return {"history": history, "dataset": {}, **{name: known[name] for name in _KNOWN if name in known}}
+
+
+def live_weights(known: dict[str, Any]) -> dict[str, Any]:
+    """What a running job shows of the weights it began with: the report as far as it fits into the row."""
+    report = known.get("initial_weights")
+    if report is None:
+        return {}
+    lists = {name: [_cut(entry) for entry in report[name][:_MOST_LIVE_LAYERS]] for name in ("taken", "not_taken")}
+    return {"initial_weights": report | lists}
+
+
+def _cut(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value[:_LONGEST_LIVE_TEXT] if isinstance(value, str) else value for name, value in entry.items()}
+
+
+def final_result(known: dict[str, Any], finished: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """The result of a whole training; `names` are the blobs of the artifacts by type."""
     rest = {key: value for key, value in finished.items() if key != "artifacts"}
     return {
-        **partial_result(dataset, {}),
+        **partial_result(known, {}),
         **rest,
         "best_model_artifact": names.get("best"),
         "training_log_artifact": names.get("log"),

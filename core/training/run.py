@@ -28,8 +28,9 @@ from core.keras_worker.errors import ChildDied, ChildOutOfMemory, ChildTimedOut
 from core.keras_worker.pool import ChildPool
 from core.training.checkpoints import Checkpoints
 from core.training.graph_copy import read_graph
+from core.training.initial_weights import discard_weights, fetch_weights
 from core.training.progress import Progress, Verdict, verdict_on
-from core.training.results import ARTIFACTS, final_result, partial_result
+from core.training.results import ARTIFACTS, final_result, live_weights, partial_result
 from core.training.work import WorkFolder, fetch_dataset
 
 log = logging.getLogger(__name__)
@@ -158,13 +159,14 @@ class Run:
             prepared = await self._prepared(child, job, progress)
         if prepared is None:
             return await self._stop(job, progress.verdict)
-        result = partial_result(prepared["dataset"], {})
-        return await self._leave(job, result, Step("continue", "The dataset is ready"), progress=0.05)
+        result, live = partial_result(prepared, {}), live_weights(prepared)
+        return await self._leave(job, result, Step("continue", _readiness(prepared)), 0.05, live)
 
     async def _prepared(self, child: Child, job: Job, progress: Progress) -> dict[str, Any] | None:
         """What the child says of the dataset; None if the row said to stop."""
         left = self._seconds_left(job)
         await fetch_dataset(self._storage, job, self._work)
+        await fetch_weights(self._storage, job, self._work)
         chosen = self._storage.settings
         limits = {"rows": chosen.max_rows, "parameters": chosen.max_parameters}
         arguments = {"csv": str(self._work.dataset), "limits": limits, **await self._arguments(job)}
@@ -195,7 +197,7 @@ class Run:
                 uploads.cancel()
         if trained is None:
             return await self._stop(job, progress.verdict)
-        result = partial_result(known.get("dataset", {}), trained["history"])
+        result = partial_result(known, trained["history"])
         epochs = len(trained["history"].get("loss", [])) - before
         telemetry.record("training.epochs.rate", epochs / (time.monotonic() - began))
         if progress.verdict is not Verdict.GO_ON:
@@ -215,7 +217,7 @@ class Run:
         if finished is None:
             return await self._stop(job, progress.verdict)
         names = await self._store_artifacts(job, finished["artifacts"])
-        result = final_result(known.get("dataset", {}), finished, names)
+        result = final_result(known, finished, names)
         document, document_name = await self._store.pack_result(job, result)
 
         def succeeded(current: Job) -> Job | None:
@@ -265,7 +267,9 @@ class Run:
             await upload_file(self._storage.artifacts, names[kind], path, content_type)
         return names
 
-    async def _leave(self, job: Job, result: dict[str, Any], step: Step, progress: float = 0.0) -> Step:
+    async def _leave(
+        self, job: Job, result: dict[str, Any], step: Step, progress: float = 0.0, live: dict[str, Any] | None = None
+    ) -> Step:
         """Put the results so far into the row and let go of the job, if it is still ours."""
         document, document_name = await self._store.pack_result(job, result)
 
@@ -276,6 +280,7 @@ class Run:
                 current,
                 runner="",
                 progress=max(current.progress, progress),
+                live={**current.live, **(live or {})},
                 document=document,
                 document_name=document_name,
             )
@@ -309,6 +314,7 @@ class Run:
             return Step("continue", "Another instance has taken over")
         await self._pool.release(job.id)
         await Checkpoints(self._storage, job, self._work).discard()
+        await discard_weights(self._storage, job)
         if job.status is not Status.SUCCEEDED:
             for artifact in ARTIFACTS.values():
                 await delete_blob(self._storage.artifacts, f"{job.folder}/{artifact.file}")
@@ -358,6 +364,13 @@ async def _call(
 
 def _seconds_since(at: str) -> float:
     return (now() - datetime.fromisoformat(at)).total_seconds()
+
+
+def _readiness(prepared: dict[str, Any]) -> str:
+    report = prepared.get("initial_weights")
+    if report is None:
+        return "The dataset is ready"
+    return f"The dataset is ready; {len(report['taken'])} layers begin with the import's weights"
 
 
 def _sentence(trained: dict[str, Any]) -> str:

@@ -21,6 +21,29 @@ class TrainingForm(TrainingParameters):
     file: Annotated[File, Field(description="A CSV file with a header.")]
 
 
+class TakenLayer(TypedDict):
+    """A layer that began with the import's weights."""
+
+    layer: Annotated[str, Field(description="Its name in the network; inside a nested model after that model's name.")]
+    parameters: int
+
+
+class LeftLayer(TypedDict):
+    """A layer of the network that began afresh, or one of the import that the network has not."""
+
+    layer: str
+    reason: str
+
+
+class InitialWeights(TypedDict):
+    """What the training took of the weights it was to begin with."""
+
+    taken: list[TakenLayer]
+    not_taken: list[LeftLayer]
+    parameters_taken: int
+    parameters_total: int
+
+
 class RunningResult(TypedDict):
     """What is known while a training waits or runs."""
 
@@ -33,6 +56,9 @@ class RunningResult(TypedDict):
                 "those of the validation with `val_` before them."
             ),
         ]
+    ]
+    initial_weights: NotRequired[
+        Annotated[InitialWeights, Field(description="Thirty layers of each list at most; the ended job has them all.")]
     ]
 
 
@@ -132,6 +158,7 @@ class EndedResult(TypedDict):
     export_errors: Annotated[dict[str, str], Field(description="By format, why it could not be exported.")]
     export_details: Annotated[dict[str, ExportDetails], Field(description="By format, of those in `exports`.")]
     dataset: NotRequired[DatasetReport]
+    initial_weights: NotRequired[InitialWeights]
     extended_evaluation: NotRequired[ExtendedEvaluation]
     notes: NotRequired[Annotated[list[str], Field(description="What a person should know of this training.")]]
     seed: NotRequired[int]

@@ -34,11 +34,13 @@ def disk_needed(dataset_bytes: int) -> int:
 
 
 class WorkFolder:
-    """`path` holds `source.csv`, and the child's `data/`, `checkpoints/` and `artifacts/`."""
+    """`path` holds `source.csv`, where asked for `initial_weights.bin`, and the child's `data/`, `checkpoints/` and
+    `artifacts/`."""
 
     def __init__(self, root: Path, job_id: str) -> None:
         self.path = root / "jobs" / job_id
         self.dataset = self.path / "source.csv"
+        self.initial_weights = self.path / "initial_weights.bin"
         self.checkpoints = self.path / "checkpoints"
         self.artifacts = self.path / "artifacts"
 

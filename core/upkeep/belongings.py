@@ -92,11 +92,13 @@ UPLOADS_TABLE = (
 IMPORTS_TABLE = (Belonging(_named(r"model\.[^/]+"), IMPORTS, while_open),)
 ARTIFACTS_TABLE = (
     Belonging(_named(r"checkpoints/.+"), TRAININGS, while_open),
+    Belonging(_named(r"initial_weights\.bin"), TRAININGS, while_open),
     Belonging(_named(r"graph\.json\.gz"), TRAININGS, while_kept),
     Belonging(_named(_FILES), TRAININGS, while_kept),
     Belonging(_named(r"result\.json\.gz"), TRAININGS, while_named),
     Belonging(_named(r"import\.json\.gz"), IMPORTS, while_named),
     Belonging(_named(re.escape(OUTPUT)), BATCHES, while_kept),
+    Belonging(_named(r"weights\.bin"), IMPORTS, while_kept),
 )
 GRAPHS_TABLE = (
     Belonging(_named(r"[^/]+\.json\.gz"), GRAPHS, while_current),

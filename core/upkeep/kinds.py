@@ -122,7 +122,7 @@ IMPORTS = Kind(
     orchestration=IMPORT,
     given_up=_import_given_up,
     # A drawing that fits into the row goes like one that does not.
-    without_files=lambda job, at: replace(job, files_removed_at=at, document=b"", document_name=""),
+    without_files=lambda job, at: replace(job, files_removed_at=at, document=b"", document_name="", weights_name=""),
 )
 BATCHES = Kind(
     table=BatchStore.TABLE,

@@ -62,6 +62,7 @@ def test_a_form_becomes_a_job_and_a_graph_payload(shared_backend: Backend) -> No
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", done[moment])
     assert set(done) == {
         *("id", "status", "source_name", "graph_payload", "graph", "error", "options", "upload_size_bytes"),
+        *("weights", "weights_note"),
         *("created_at", "updated_at", "started_at", "finished_at"),
     }
     wait_until(lambda: not [name for name in blobs(shared_backend) if job["id"] in name], "the upload to go")

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 # What the crafted files are read with: small, so that the files can be small too.
-LIMITS = {"files": 50, "bytes": 20_000_000, "config_bytes": 200_000}
+LIMITS = {"files": 50, "bytes": 20_000_000, "config_bytes": 200_000, "weights_bytes": 1_000_000}
 
 # A file beside the reader's current folder: where HDF5 looks for a relative name.
 POINTED_AT = "pointed_at"
@@ -191,6 +191,18 @@ _WHOLE = keras_file(
     sequential(dense()), **{"model.weights.h5": hdf5(lambda file: file.create_dataset("w", (9,), "f4"))}
 )
 
+
+def weighted(file: h5py.File) -> None:
+    file.create_dataset("layers/dense/vars/0", data=np.ones((4, 2), "f4"), chunks=(2, 2), compression="gzip")
+    file["layers/dense/vars/1"] = np.array(["a text"], dtype=h5py.string_dtype())
+    file["layers/dense_1/vars/0"] = np.ones(2)
+
+
+def weighted_by_name(file: h5py.File) -> None:
+    file["model_weights/d/d/kernel:0"] = np.ones((4, 2), "f4")
+    file["model_weights/d"].attrs["weight_names"] = ["d/kernel:0"]
+
+
 # By file name: content (or what writes it), and words of the sentence.
 REFUSED: dict[str, tuple[bytes | Write, str]] = {
     # zips
@@ -304,6 +316,8 @@ READ: dict[str, bytes] = {
         sequential({**dense(), "build_config": {"input_shape": [None, 4]}})
         | {"compile_config": {"loss": layer("MyLoss", "my_package")}}
     ),
+    "weights.keras": with_weights(weighted),
+    "weights.h5": hdf5(weighted_by_name),
     "plain.h5": hdf5(lambda file: file.create_dataset("layers/d/w", (9,), "f4")),
     "fixed_length_text.h5": hdf5(
         lambda file: file.attrs.create("model_config", np.bytes_(json.dumps(sequential(dense()))))

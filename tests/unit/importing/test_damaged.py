@@ -51,7 +51,7 @@ async def test_damaged_files_are_drawn_or_refused_even_those_on_which_hdf5_hangs
         path = tmp_path / f"model{Path(name).suffix}"
         path.write_bytes(damaged(READ[name], chance))
         try:
-            await reader.payload("owner", path, name, "")
+            await reader.read("owner", path, name, "")
         except BadRequest as refused:
             assert refused.sentence
     await reader.pool.close()

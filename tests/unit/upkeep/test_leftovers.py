@@ -98,6 +98,21 @@ async def test_a_training_that_did_not_succeed_keeps_nothing(world: World) -> No
     assert not await world.names("artifacts")
 
 
+async def test_weights_stay_with_the_import_that_has_them_and_with_the_training_that_is_to_begin(world: World) -> None:
+    source = await world.importing(age=9 * DAY, status=ImportStatus.SUCCEEDED)
+    waiting = await world.training(age=9 * DAY)
+    needed = {f"{source.folder}/weights.bin", f"{waiting.folder}/initial_weights.bin"}
+    left = [
+        f"{(await world.importing(age=9 * DAY, status=ImportStatus.FAILED)).folder}/weights.bin",
+        f"{(await world.training(age=9 * DAY, status=Status.SUCCEEDED)).folder}/initial_weights.bin",
+        f"{NOBODY}/weights.bin",
+        f"{NOBODY}/initial_weights.bin",
+    ]
+    await world.artifacts(*needed, *left)
+    await clean(world, "artifacts")
+    assert await world.names("artifacts") == needed
+
+
 async def test_a_training_that_is_open_or_has_just_ended_keeps_everything(world: World) -> None:
     made = [
         await world.training(age=9 * DAY),

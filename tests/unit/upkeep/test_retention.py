@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from core.base.blobs import pack
-from core.base.errors import NotFound
+from core.base.errors import BadRequest, NotFound
 from core.importing.states import ImportStatus
 from core.jobs.states import Status
 from core.serving.artifacts import artifact_url
 from core.serving.models import model_file
+from core.training.initial_weights import find_import
 from core.training.results import ARTIFACTS, EXPORTS
 from core.upkeep.belongings import PLACES
 from core.upkeep.kinds import IMPORTS, TRAININGS
@@ -84,13 +85,19 @@ async def test_a_job_is_marked_once(world: World) -> None:
 async def test_what_an_import_has_read_goes_from_its_row_and_from_its_blob(world: World) -> None:
     small = await world.importing(age=31 * DAY, status=ImportStatus.SUCCEEDED, document=pack({"nodes": []}))
     large = await world.importing(age=31 * DAY, status=ImportStatus.SUCCEEDED)
-    large = await world.put(replace(large, document_name=f"{large.folder}/import.json.gz"))
+    weights = f"{large.folder}/weights.bin"
+    large = await world.put(replace(large, document_name=f"{large.folder}/import.json.gz", weights_name=weights))
     young = await world.importing(age=29 * DAY, status=ImportStatus.SUCCEEDED, document=pack({"nodes": []}))
-    await world.artifacts(large.document_name)
+    await world.artifacts(large.document_name, weights)
     assert (await world.turn(end_retention, IMPORTS))["marked"] == 2
     await world.turn(delete_leftovers, PLACES["artifacts"])
     assert not await world.names("artifacts")
     for job in (small, large):
         removed = await world.imports.get(OWNER, job.id)
         assert removed.files_removed_at and await world.imports.payload(removed) is None
+        assert removed.view(None, None)["weights"] is None
+        with pytest.raises(BadRequest) as refused:
+            await find_import(world.clients, OWNER, job.id)
+        [told] = refused.value.body["initial_weights"]
+        assert f"removed on {LATER.date()}; import the file again" in told
     assert await world.imports.get(OWNER, young.id) == young
