@@ -21,6 +21,7 @@ from core.base.jwks import KeySet
 from core.base.settings import Settings
 from core.training.run import LATE_SECONDS
 from core.training.work import disk_needed
+from devtools.lock import APP_LOCK
 from devtools.package import APP, RUNTIME
 from tests.harness import bearer
 from tests.unit.infra.bicep import Deployment, Resource, deploy
@@ -382,9 +383,11 @@ def test_the_image_holds_the_app_runs_as_nobody_special_and_listens_where_it_is_
     [base] = [rest for step, rest in steps if step == "FROM"]
     assert base.endswith(":4-python{}.{}".format(*RUNTIME))
     copied = {source for step, rest in steps if step == "COPY" for source in rest.split()[:-1]}
-    assert copied == set(APP)
+    # What is installed comes from the lock, with its hashes.
+    wanted = {*APP, APP_LOCK}
+    assert copied == wanted
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
-    assert ignored[1] == "*" and {line[1:] for line in ignored if line.startswith("!")} == set(APP)
+    assert ignored[1] == "*" and {line[1:] for line in ignored if line.startswith("!")} == wanted
     words = [word for word, _ in steps]
     [user] = [rest for step, rest in steps if step == "USER"]
     assert int(user) > 0 and "RUN" not in words[words.index("USER") :]
