@@ -54,9 +54,7 @@ async def test_a_batch_without_its_orchestration_goes_on_where_it_was(world: Wor
     assert functions.started == [made.id]
     again = await found(world, made)
     assert (again.restarts, again.offset, again.status) == (1, 5, Status.RUNNING)
-    assert (await found(world, ended)).error == (
-        "Prediction failed: it was ended by the operator of this service. Start it anew."
-    )
+    assert (await found(world, ended)).error.startswith("Prediction failed: it was ended by the operator")
 
 
 async def test_a_batch_that_nobody_uploaded_for_ends_with_a_sentence_and_gives_its_place_back(world: World) -> None:
