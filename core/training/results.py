@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file that a training leaves: its name at the child and in Blob Storage, and its media type."""
+    """A file that a training leaves: its name at the child and in Blob Storage, and a media type that browsers save."""
 
     file: str
     content_type: str
@@ -22,7 +22,7 @@ ARTIFACTS = {
     "final": Artifact("model.keras", "application/zip"),
     "best": Artifact("best_model.keras", "application/zip"),
     "log": Artifact("training_log.csv", "text/csv"),
-    "preparation": Artifact("preparation.json", "application/json"),
+    "preparation": Artifact("preparation.json", "application/octet-stream"),
     # Prepared rows of the dataset, against which exported files are checked.
     "sample": Artifact("sample.npy", "application/octet-stream"),
 }
