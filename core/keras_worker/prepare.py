@@ -46,8 +46,8 @@ def prepare(call: Call) -> dict[str, Any]:
     if problem := network_problem(model.count_params(), limits["parameters"]):
         raise Refused(problem)
     problems = input_problems(model, len(params["x_columns"])) + monitor_problems(resolve_monitors(params))
-    if not model.trainable_variables:
-        problems.append("Nothing in this network can be trained: every layer is frozen or has no weights.")
+    if model.weights and not model.trainable_variables:
+        problems.append("Nothing in this network can be trained: all its weights are frozen. Let one layer be trained.")
     if problems:
         raise Refused(" ".join(problems))
     initial = initial_weights(Path(arguments["work"]), params)

@@ -22,7 +22,7 @@ def with_head(nodes: Nodes) -> None:
     nodes[-1]["params"]["units"] = 1
 
 
-async def test_killed_at_any_step_it_ends_with_the_weights_of_the_undisturbed_one(
+async def test_killed_between_checkpoints_and_at_its_end_it_has_the_weights_of_the_undisturbed_one(
     pool: ChildPool, weighted_models: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "import").mkdir()
