@@ -23,7 +23,7 @@ def write_script(source: Exportable, path: Path) -> Written:
     table, predictions = path.with_name("rows.csv"), path.with_name("predictions.csv")
     _write_table(preparation, source, table)
     _run(path, str(table), str(predictions), "--model", str(source.path))
-    return Written(_outputs(predictions, preparation["target"]["classes"] is not None))
+    return Written(_outputs(predictions))
 
 
 def _constants(model: str, preparation: dict[str, Any]) -> str:
@@ -74,8 +74,8 @@ def _run(script: Path, *arguments: str) -> None:
         sys.argv = before
 
 
-def _outputs(predictions: Path, has_labels: bool) -> Outputs:
+def _outputs(predictions: Path) -> Outputs:
     with predictions.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
-    skipped = 1 if header[0] == "label" and has_labels else 0
-    return np.array([row[skipped:] for row in rows], dtype=np.float32)
+    labelled = len(header) > 1 and header[1].startswith("output")
+    return np.array([row[1:] if labelled else row for row in rows], dtype=np.float32)

@@ -60,8 +60,8 @@ def write_predictions(model: Any, preparation: dict[str, Any], path: str, out: T
         outputs = model.predict(x, batch_size=1024, verbose=0).reshape(len(x), -1)
         labels = likeliest(classes, outputs)
         if header is None:
-            header = output_names(classes, outputs.shape[1])
-            writer.writerow(header if labels is None else ["label", *header])
+            header = header_of(None if labels is None else classes, outputs.shape[1])
+            writer.writerow(header)
         for number, values in enumerate(outputs):
             writer.writerow(values if labels is None else [as_text(labels[number]), *values])
     if header is None:
@@ -153,10 +153,11 @@ def likeliest(classes: list[Any] | None, outputs: np.ndarray) -> list[Any] | Non
     return [classes[number] if np.isfinite(row).all() else "" for number, row in zip(numbers, outputs, strict=True)]
 
 
-def output_names(classes: list[Any] | None, count: int) -> list[str]:
-    if count == 1:
-        return ["prediction"]
-    return [f"prediction {name}" for name in (classes if classes and len(classes) == count else range(1, count + 1))]
+def header_of(classes: list[Any] | None, count: int) -> list[str]:
+    """Predictions are numbers; of a classifier they are labels, beside them what the network gave for each class."""
+    if classes is None:
+        return ["prediction"] if count == 1 else [f"prediction_{number}" for number in range(1, count + 1)]
+    return ["prediction", "output"] if count == 1 else ["prediction", *(f"output_{name}" for name in classes)]
 
 
 def as_text(label: object) -> object:

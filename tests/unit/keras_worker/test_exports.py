@@ -244,6 +244,9 @@ async def test_the_script_names_the_cells_it_cannot_read(pool: ChildPool, tmp_pa
     assert read["prepare"](preparation, [(2, ["green", "1,5"])]).tolist() == [[1.0, 1.5]]
     labels = read["likeliest"]([0, "=1+1"], np.array([[0.4], [0.6], [np.nan]]))
     assert [read["as_text"](label) for label in labels] == [0, "'=1+1", ""]
+    assert read["header_of"](None, 2) == ["prediction_1", "prediction_2"]
+    assert read["header_of"](["no", "yes"], 1) == ["prediction", "output"]
+    assert read["header_of"](["a", "b", "c"], 3) == ["prediction", "output_a", "output_b", "output_c"]
 
 
 def run_script(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
