@@ -19,8 +19,8 @@ def write_saved_model(source: Exportable, path: Path) -> Written:
     for folder in (made, unpacked):
         shutil.rmtree(folder, ignore_errors=True)
     archive: Any = keras.export.ExportArchive()
-    archive.track(source.inference)
-    archive.add_endpoint("serve", source.function())
+    archive.track(source.model)
+    archive.add_endpoint("serve", lambda features: {OUTPUT: source.predict(features)}, [source.signature])
     archive.write_out(str(made), verbose=False)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as written:
         for file in sorted(item for item in made.rglob("*") if item.is_file()):

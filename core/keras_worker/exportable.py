@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -33,28 +32,31 @@ class Exportable:
     @cached_property
     def outputs(self) -> Outputs:
         """What Keras gives for the sample: rows × outputs."""
-        return as_rows(self.model(tf.constant(self.sample), training=False), len(self.sample))
+        return as_rows(self.predict(tf.constant(self.sample)), len(self.sample))
 
-    @cached_property
-    def inference(self) -> Any:
-        """The model as far as it predicts: its dropout in recurrent layers is gone."""
-        return without_recurrent_dropout(self.model)
+    @property
+    def signature(self) -> Any:
+        """Any number of rows, under the name `INPUT`."""
+        return self._rows(None)
 
-    def function(self, batch: int | None = None) -> Any:
-        """The network as a TensorFlow function from `INPUT` (a `batch` of rows, by default any number) to a dict with
-        `OUTPUT`. Never training: augmentation layers would go on augmenting if they were not told so."""
-        model = self.inference
-        spec = tf.TensorSpec([batch, self.sample.shape[1]], tf.float32, name=INPUT)
-        return tf.function(
-            lambda features: {OUTPUT: model(features, training=False)}, input_signature=[spec], autograph=False
-        )
+    def predict(self, features: Any) -> Any:
+        """What is exported. Never training: augmentation layers would go on augmenting if they were not told so."""
+        return self.model(features, training=False)
 
     def frozen(self, batch: int | None = None) -> Any:
-        """The same as a concrete function with the weights inside."""
+        """The network as a concrete function of a `batch` of rows, by default any number, with the weights inside.
+
+        Only what the outputs depend on is in it. Keras draws random numbers in some layers also where it drops or mixes
+        nothing, and writes to their state; a graph that writes to variables cannot be frozen.
+        """
         if batch not in self._frozen:
-            traced = self.function(batch).get_concrete_function()
-            self._frozen[batch] = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+            whole: Any = tf.compat.v1.wrap_function(self.predict, [self._rows(batch)])
+            pruned = whole.prune(whole.inputs[0], whole.outputs[0])
+            self._frozen[batch] = convert_variables_to_constants_v2(pruned, lower_control_flow=False)
         return self._frozen[batch]
+
+    def _rows(self, batch: int | None) -> Any:
+        return tf.TensorSpec([batch, self.sample.shape[1]], tf.float32, name=INPUT)
 
     @cached_property
     def _nodes(self) -> list[Any]:
@@ -68,7 +70,7 @@ class Exportable:
 
     def layers_of(self, operations: set[str]) -> list[str]:
         """The names of the layers that these operations come from, as far as the graph tells."""
-        known = {layer.name for layer in self.inference.layers}
+        known = {layer.name for layer in self.model.layers}
         # A node's name is the path to it, model/layer/…, whose parts Keras numbers once more.
         paths = [node.name.split("/") for node in self._nodes if node.op in operations]
         names = {re.sub(r"_\d+$", "", path[1]) for path in paths if len(path) > 1}
@@ -89,30 +91,3 @@ Writer = Callable[[Exportable, Path], Written]
 
 def as_rows(outputs: Any, rows: int) -> Outputs:
     return np.asarray(outputs, dtype=np.float32).reshape(rows, -1)
-
-
-def without_recurrent_dropout(model: Any) -> Any:
-    """The model, with layers that drop nothing where they are recurrent ones that would.
-
-    Keras draws the masks of such a layer also when it does not train, and so writes to the state of its random numbers:
-    a graph that writes to variables cannot be frozen.
-    """
-    config = keras.saving.serialize_keras_object(model)
-    changed = _without_dropout(config)
-    if changed == config:
-        return model
-    made: Any = keras.saving.deserialize_keras_object(changed)
-    made.set_weights(model.get_weights())
-    return made
-
-
-def _without_dropout(value: Any) -> Any:
-    if isinstance(value, dict):
-        recurrent = "recurrent_dropout" in value
-        return {
-            key: 0.0 if recurrent and key in ("dropout", "recurrent_dropout") else _without_dropout(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_without_dropout(item) for item in value]
-    return value

@@ -44,11 +44,12 @@ def mlp() -> Any:
 
 
 def cnn() -> Any:
-    """Augmentation must not go on after the training."""
+    """Augmentation must not go on after the training; that of MixUp has a state also then."""
     return network(
         64,
         layers.Reshape((8, 8, 1)),
         layers.RandomFlip("horizontal_and_vertical"),
+        layers.MixUp(),
         layers.Conv2D(8, 3, activation="relu"),
         layers.BatchNormalization(),
         layers.Dropout(0.5),
