@@ -209,6 +209,8 @@ def make_backend(
         "AzureWebJobsStorage": storage.connection_string,
         "ASPNET_JWT_KEY": SIGNING_KEY,
         "WORK_DIR": str(data / "work"),
+        # One Azurite serves a whole suite on two busy cores; how soon a caller is told is a test of its own.
+        "STORAGE_PATIENCE_SECONDS": "10",
         **settings,
     }
     host = Host(

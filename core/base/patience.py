@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# The rest of the two seconds is for all else that a request does.
-BUDGET_SECONDS = 1.4
+from core.base.settings import settings
 
 
 class Patience:
     """What is left for storage that does not answer. The count begins anew with each answer."""
 
-    def __init__(self, seconds: float = BUDGET_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
         self._since: float | None = None
@@ -27,7 +26,8 @@ class Patience:
         """Seconds for the next try. Raises TimeoutError if there are none."""
         if self._since is None:
             self._since = self._clock()
-        left = self._since + self._seconds - self._clock()
+        seconds = settings().storage_patience_seconds if self._seconds is None else self._seconds
+        left = self._since + seconds - self._clock()
         if left <= 0:
             raise TimeoutError("storage does not answer")
         return left

@@ -139,6 +139,11 @@ class Settings(BaseSettings):
         default=10, ge=1, description="Most trainings of a user that run at once; more stay queued."
     )
 
+    storage_patience_seconds: float = Field(
+        default=1.4,
+        gt=0,
+        description="How long a caller waits for storage that does not answer, seconds; then it is 503.",
+    )
     training_slice_seconds: int = Field(
         default=300, ge=1, description="Length of one training activity; keep it below functionTimeout."
     )

@@ -19,7 +19,6 @@ from core.base.description import Answer, Description
 from core.base.errors import AppError, Unavailable
 from core.base.http import Request, Response
 from core.base.jwks import key_set
-from core.base.patience import BUDGET_SECONDS
 from core.base.settings import settings
 from core.keras_worker.shared import shared_pool
 
@@ -96,7 +95,7 @@ async def _keys_known() -> bool:
 async def _storage_answers() -> bool:
     try:
         clients = storage()
-        async with asyncio.timeout(BUDGET_SECONDS):
+        async with asyncio.timeout(settings().storage_patience_seconds):
             await asyncio.gather(
                 clients.uploads.get_container_properties(),
                 anext(aiter(clients.tables.list_tables(results_per_page=1)), None),
@@ -108,7 +107,7 @@ async def _storage_answers() -> bool:
 
 async def _task_hub_answers(durable: Any) -> bool:
     try:
-        async with asyncio.timeout(BUDGET_SECONDS):
+        async with asyncio.timeout(settings().storage_patience_seconds):
             await durable.get_status("health")
     except (aiohttp.ClientError, TimeoutError):
         return False

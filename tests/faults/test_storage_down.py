@@ -19,6 +19,7 @@ import function_app
 from azurite.emulator import Account
 from core.base.api import ANY, Operation
 from core.base.description import JSON
+from core.base.settings import Settings
 from tests.conftest import make_backend
 from tests.faults.black_hole import black_hole
 from tests.faults.conftest import azurite_on_disk
@@ -87,7 +88,9 @@ def silent(storage: Storage) -> Iterator[None]:
 def served(node: Path, session_folder: Path, next_account: Callable[[], Account]) -> Iterator[Backend]:
     """A backend on a storage that the tests stop, and start again."""
     with azurite_on_disk(node, session_folder, next_account) as storage:
-        made = make_backend(storage, session_folder, {})
+        made = make_backend(
+            storage, session_folder, {"STORAGE_PATIENCE_SECONDS": str(Settings().storage_patience_seconds)}
+        )
         with contextlib.closing(made):
             made.start()
             yield made

@@ -10,10 +10,12 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from core.base.clients import Storage, connect
-from core.base.patience import BUDGET_SECONDS, Patience, limited_patience, patience
+from core.base.patience import Patience, limited_patience, patience
 from core.base.settings import Settings
 from tests.faults.black_hole import black_hole
 from tests.harness import Storage as Account
+
+BUDGET_SECONDS = Settings().storage_patience_seconds
 
 
 class Clock:
