@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import Any
 
 from azure.core.pipeline.policies import AsyncRetryPolicy
@@ -17,6 +18,12 @@ _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 _RETRIES = 4
 
+# So long a caller waits at most for storage that answers others.
+_BUSY_SECONDS = 10
+
+# A loop that comes so late has not looked at answers that are there.
+_STALL_SECONDS = 0.25
+
 # Between two tries while somebody waits: a lost connection is mended at once, a restart takes longer anyway.
 _LONGEST_PAUSE = 0.3
 
@@ -29,6 +36,7 @@ class Transport(AioHttpTransport):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, **options)
+        self._answered_at = float("-inf")
 
     async def send(self, request: Any, **config: Any) -> Any:
         """Raises TimeoutError, which the SDK does not retry, when there is no patience left."""
@@ -37,11 +45,32 @@ class Transport(AioHttpTransport):
             return await super().send(request, **config)
         left = waiting.left()
         sending = int(request.headers.get("Content-Length") or 0) / _SLOWEST_BYTES_PER_SECOND
-        async with asyncio.timeout(left + sending):
-            response = await super().send(request, **{**config, "connection_timeout": left, "read_timeout": left})
+        limits = {"connection_timeout": _BUSY_SECONDS, "read_timeout": _BUSY_SECONDS}
+        call = asyncio.ensure_future(super().send(request, **{**config, **limits}))
+        try:
+            response = await self._answer(call, left + sending)
+        finally:
+            call.cancel()
         if response.status_code < 500:
+            self._answered_at = time.monotonic()
             waiting.answered()
         return response
+
+    async def _answer(self, call: asyncio.Future[Any], seconds: float) -> Any:
+        """What the call comes to. Raises TimeoutError after `seconds` in which storage answered nobody.
+
+        Where others are answered meanwhile storage is not away: it is busy, or this process is.
+        """
+        began = time.monotonic()
+        while True:
+            asked = time.monotonic()
+            done, _ = await asyncio.wait({call}, timeout=seconds)
+            if done:
+                return call.result()
+            now = time.monotonic()
+            busy = self._answered_at > asked or now - asked > seconds + _STALL_SECONDS
+            if not busy or now - began > _BUSY_SECONDS + seconds:
+                raise TimeoutError("storage does not answer")
 
 
 class BlobRetry(ExponentialRetry):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 from azure.core.exceptions import ResourceNotFoundError
 
 from core.base.clients import Storage, connect
@@ -47,18 +49,40 @@ def test_the_budget_leaves_something_of_two_seconds() -> None:
     assert patience() is None
 
 
+def connected_to(port: int) -> Storage:
+    endpoints = ";".join(f"{kind}Endpoint=http://127.0.0.1:{port}/a" for kind in ("Blob", "Table"))
+    connection = f"AccountName=a;AccountKey=YWJj;{endpoints}"
+    return connect(Settings.model_validate({"AzureWebJobsStorage": connection}))
+
+
 @pytest.fixture
 async def nowhere() -> AsyncIterator[Storage]:
     """Clients of an account where nothing answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    endpoints = ";".join(f"{kind}Endpoint=http://127.0.0.1:{port}/a" for kind in ("Blob", "Table"))
-    connection = f"AccountName=a;AccountKey=YWJj;{endpoints}"
-    clients = connect(Settings.model_validate({"AzureWebJobsStorage": connection}))
+    clients = connected_to(port)
     with black_hole(port):
         yield clients
     await clients.close()
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[Storage]:
+    """Clients of an account in which every blob has one byte, and tells so after three budgets if it is called slow."""
+
+    async def serve(request: web.BaseRequest) -> web.Response:
+        if request.path.endswith("slow"):
+            await asyncio.sleep(3 * BUDGET_SECONDS)
+        return web.Response(body=b"x", headers={"x-ms-blob-type": "BlockBlob"})
+
+    runner = web.ServerRunner(web.Server(serve), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    clients = connected_to(runner.addresses[0][1])
+    yield clients
+    await clients.close()
+    await runner.cleanup()
 
 
 async def test_a_call_without_an_answer_ends_for_a_caller_and_goes_on_for_an_activity(nowhere: Storage) -> None:
@@ -73,6 +97,25 @@ async def test_a_call_without_an_answer_ends_for_a_caller_and_goes_on_for_an_act
     _, pending = await asyncio.wait({working}, timeout=2 * BUDGET_SECONDS)
     assert pending
     working.cancel()
+
+
+async def test_storage_that_answers_others_is_busy_and_not_away(slow: Storage) -> None:
+    with limited_patience():
+        answered = asyncio.ensure_future(slow.uploads.get_blob_client("slow").get_blob_properties())
+        while not answered.done():
+            await slow.uploads.get_blob_client("quick").get_blob_properties()
+            await asyncio.sleep(0.1)
+    assert (await answered).size == 1
+
+
+async def test_an_answer_that_came_while_this_process_was_busy_counts(slow: Storage) -> None:
+    with limited_patience():
+        asked = asyncio.ensure_future(slow.uploads.get_blob_client("quick").get_blob_properties())
+        # Long enough to be waiting, too short to have an answer.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        time.sleep(BUDGET_SECONDS + 0.5)
+        assert (await asked).size == 1
 
 
 async def test_patience_outlasts_any_number_of_calls_that_are_answered(storage: Account) -> None:
