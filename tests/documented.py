@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -44,8 +44,8 @@ def check_answer(method: str, path: str, status: int, headers: Mapping[str, str]
     if method in ("HEAD", "OPTIONS"):
         assert not content, where
         return
-    template = _template(method, path)
-    if template is None:
+    template = _template(path)
+    if template is None or method.lower() not in closed_document()["paths"][template]:
         assert status in (404, 405), where
         return
     told = _answer(template, method, status)
@@ -70,25 +70,15 @@ def address_of(path: str) -> str:
     return address(path)
 
 
-def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, method in upper case, and the operation, of all in the (closed) document."""
-    for path, item in closed_document()["paths"].items():
-        for method, operation in item.items():
-            yield path, method.upper(), operation
-
-
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], str, str]]:
+def _patterns() -> list[tuple[re.Pattern[str], str]]:
     """Literal paths before those with parameters, as a host's router tries them."""
-    found = [
-        (re.compile(re.sub(r"\{\w+\}", "[^/]+", path.rstrip("/")) + "/?", re.IGNORECASE), method, path)
-        for path, method, _ in operations()
-    ]
-    return sorted(found, key=lambda item: item[2].count("{"))
+    paths = sorted(closed_document()["paths"], key=lambda path: path.count("{"))
+    return [(re.compile(re.sub(r"\{\w+\}", "[^/]+", path.rstrip("/")) + "/?", re.IGNORECASE), path) for path in paths]
 
 
-def _template(method: str, path: str) -> str | None:
-    return next((found for pattern, verb, found in _patterns() if verb == method and pattern.fullmatch(path)), None)
+def _template(path: str) -> str | None:
+    return next((template for pattern, template in _patterns() if pattern.fullmatch(path)), None)
 
 
 def _answer(template: str, method: str, status: int) -> dict[str, Any] | None:

@@ -83,10 +83,10 @@ async def compile_graph(request: Request) -> Response:
 @routes.post("api/network/graphs/export-script", contract.EXPORT_DRAWING)
 async def export_drawing(request: Request) -> Response:
     sent = read_graph_body(request)
-    name = sent.get("name") or ""
-    if not isinstance(name, str):
+    name = sent.get("name")
+    if not (name is None or isinstance(name, str)):
         raise BadRequest({"name": ["This must be text."]})
-    return await _script(sent.get("nodes"), sent.get("edges"), name)
+    return await _script(sent.get("nodes"), sent.get("edges"), name or "")
 
 
 @routes.get("api/network/graphs/{graph_id}/export-script", contract.EXPORT)

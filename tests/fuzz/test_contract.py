@@ -60,7 +60,7 @@ CHECKS = [
 ]
 # What people type and forms send is read leniently there (section 6 of the contract): "5", "yes", null for unset.
 LENIENT = ("presign-upload", "train", "import", "snapshots")
-USER, NAME = "schema", "Things to ask about"
+USER = "schema"
 
 
 @dataclass
@@ -74,6 +74,7 @@ class World:
     imported: str = ""
     session: requests.Session = field(default_factory=requests.Session)
     answers: Counter[int] = field(default_factory=Counter[int])
+    known: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         self.client = self.backend.client(USER, admin=True)
@@ -89,18 +90,28 @@ class World:
         wait_until(lambda: self.client.get(path).json()["status"] == "succeeded", "the import")
 
     def id_for(self, path: str, parameter: str, choice: random.Random) -> str:
-        """The id of something that is there, ended or just made."""
-        if "import-jobs" in path:
-            path = "import-jobs/presign-upload"
-            return self._made(path, {"filename": "m.keras"})["job_id"] if choice.random() < 0.5 else self.imported
-        if parameter == "job_id":
-            return presign(self.client)["job_id"] if choice.random() < 0.5 else self.job
-        if parameter == "preset_id":
-            return self._made("presets", {"slug": uuid.uuid4().hex, "name": NAME, "graph": classifier()})["id"]
-        graph = self._made("graphs", classifier())["id"]
-        return graph if parameter == "graph_id" else self._made("snapshots", {"graph": graph})["id"]
+        """The id of something that is there: a job that has ended or waits, and what earlier cases have left."""
+        place = path.split("/")[3]
+        if choice.random() < 0.5 and parameter == "job_id":
+            return self.imported if place == "import-jobs" else self.job
+        known = self.known.get(place)
+        if known is None or self.client.get(f"/api/network/{place}/{known}/").status_code == 404:
+            known = self.known[place] = self._made(place)
+        return known
 
-    def _made(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _made(self, place: str) -> str:
+        if place == "training-jobs":
+            return presign(self.client)["job_id"]
+        graph = classifier()
+        if place == "snapshots":
+            graph = {"graph": self._post("graphs", classifier())["id"]}
+        elif place == "presets":
+            graph = {"slug": uuid.uuid4().hex, "name": "Made to be asked about", "graph": classifier()}
+        elif place == "import-jobs":
+            return self._post("import-jobs/presign-upload", {"filename": "m.keras"})["job_id"]
+        return self._post(place, graph)["id"]
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self.client.post(f"/api/network/{path}/", json=body).json()
 
     def judge(self, case: schemathesis.Case) -> None:

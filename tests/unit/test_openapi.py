@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -16,7 +17,7 @@ import schemathesis
 
 import function_app
 from core.base.api import ANY
-from core.base.errors import BadRequest
+from core.base.errors import AppError, BadRequest
 from core.openapi.document import address, build
 from core.openapi.page import html_page
 from tests.documented import closed_document, document, validator
@@ -38,6 +39,10 @@ def media(kinds: tuple[str, ...] = ("requestBody", "responses")) -> Iterator[tup
     for name, answer in whole["components"]["responses"].items():
         for kind, body in answer["content"].items():
             yield f"{name} {kind}", body
+
+
+def tree(root: type[AppError]) -> list[type[AppError]]:
+    return [root, *(kind for child in root.__subclasses__() for kind in tree(child))]
 
 
 def test_the_document_has_every_route_and_no_other() -> None:
@@ -105,6 +110,13 @@ def test_a_code_that_is_new_in_the_error_tree_is_in_the_document() -> None:
 
     codes = build(function_app.CAPABILITIES)["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     assert {Invented.code, "not_found", "internal", "wrong_state"} <= {*codes}
+
+
+def test_the_guide_for_clients_explains_every_code_with_its_status() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "http.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\d{3}) \|", guide, re.MULTILINE))
+    kinds = [kind for kind in tree(AppError) if kind.__module__.startswith("core.")]
+    assert rows == {kind.code: str(kind.status) for kind in kinds}
 
 
 def test_the_page_loads_nothing_but_the_document() -> None:
