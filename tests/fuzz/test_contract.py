@@ -159,7 +159,10 @@ def world(new_storage: Callable[[], Storage], session_folder: Path) -> Iterator[
     made = make_backend(new_storage(), session_folder, limits)
     with contextlib.closing(made):
         made.start()
-        world = World(made, schemathesis.openapi.from_dict(documented.document()))
+        schema = schemathesis.openapi.from_dict(documented.document())
+        # Tokens have tests of their own; here every case has a good one, so that it gets past them.
+        schema.config.generation.with_security_parameters = False
+        world = World(made, schema)
         yield world
         print(f"\n{world.answers.total():,} cases: {dict(sorted(world.answers.items()))}")
 
@@ -199,7 +202,9 @@ def test_ten_thousand_cases_and_every_boundary(world: World, label: str) -> None
     method, path = label.split()
     operation = world.schema[documented.address_of(path)][method]
     boundaries = world.schema.iter_coverage_cases(
-        operation, generation_modes=[*GenerationMode], generation_config=GenerationConfig()
+        operation,
+        generation_modes=[*GenerationMode],
+        generation_config=GenerationConfig(with_security_parameters=False),
     )
     for case in boundaries:
         world.judge(case)
