@@ -63,7 +63,7 @@ def network(name: str) -> Any:
 
 def documented() -> dict[str, set[str]]:
     """What docs/serving.md says that a format cannot."""
-    text = (APP_ROOT / "docs" / "serving.md").read_text("utf-8").split("### What a format cannot say")[1]
+    text = (APP_ROOT / "docs" / "serving.md").read_text("utf-8").split("### What a format cannot say")[1].split("##")[0]
     rows = re.findall(r"^\| `(\w+)` \| ([\w, ]+) \|$", text, re.MULTILINE)
     return {kind: set(layers.split(", ")) for kind, layers in rows}
 
