@@ -82,6 +82,21 @@ def cold(client: httpx.Client, before: Callable[[], None]) -> float:
     return statistics.median(times)
 
 
+def batched(client: httpx.Client, path: str) -> float:
+    """Milliseconds for each MB of a CSV through the batch door, from its start to its end."""
+    block = table(rows(20_000))
+    content = block + block[block.index(b"\n") + 1 :] * 5
+    made = client.post(f"{path}batch-predictions/").raise_for_status()
+    headers = {**made.json()["headers"], "Content-Type": "text/csv"}
+    httpx.put(made.json()["upload_url"], content=content, headers=headers, trust_env=False, timeout=60)
+    started = time.perf_counter()
+    client.post(f"{made.headers['location']}start/").raise_for_status()
+    while (batch := client.get(made.headers["location"]).json())["status"] in ("queued", "running"):
+        time.sleep(0.05)
+    assert batch["rows"] == 120_000, batch["error"]
+    return (time.perf_counter() - started) * 1000 / (len(content) / 1e6)
+
+
 def keras_processes(host: Host) -> list[psutil.Process]:
     """The TensorFlow processes below the host, the fork server first."""
     below = psutil.Process(host.pid).children(recursive=True)
@@ -113,6 +128,7 @@ def main() -> int:
         met.append(report("one row, warm, p50", warm(client, path, one, 300), 8))
         met.append(report("1,000 rows of 20 columns, warm, p50", warm(client, path, thousand, 50), 25))
         met.append(report("1,000 records, warm, p50", warm(client, path, records, 50), None))
+        met.append(report("a CSV of 47 MB in a batch, each MB", batched(client, path), None))
         met.append(report("one row, model not loaded, child warm, p50", cold(client, lambda: None), 800))
         no_child = cold(client, lambda: end(keras_processes(host)[1:]))
         met.append(report("one row, no child, fork server warm, p50", no_child, 800))

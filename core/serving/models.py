@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from azure.core.exceptions import ResourceNotFoundError
 
@@ -34,12 +35,19 @@ async def model_file(storage: Storage, job: Job) -> Path:
     except FileNotFoundError:
         pass
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        await download_file(storage.artifacts.get_blob_client(job.artifact_path), path)
-    except ResourceNotFoundError:
-        raise _removed() from None
-    await asyncio.to_thread(_make_room, path, storage.settings.predict_memory_mb * MIB * _DISK_FACTOR)
+    # Whoever asks meanwhile waits: another download would be another file, and the model loaded once more.
+    async with _downloads.setdefault(str(path), asyncio.Lock()):
+        if path.exists():
+            return path
+        try:
+            await download_file(storage.artifacts.get_blob_client(job.artifact_path), path)
+        except ResourceNotFoundError:
+            raise _removed() from None
+        await asyncio.to_thread(_make_room, path, storage.settings.predict_memory_mb * MIB * _DISK_FACTOR)
     return path
+
+
+_downloads: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
 def _make_room(newest: Path, most_bytes: int) -> None:

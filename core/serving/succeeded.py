@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from dataclasses import replace
 
 from core.base.clients import Storage
 from core.base.errors import WrongState
@@ -30,7 +31,8 @@ class SucceededJobs:
             return job
         job = await self._store.get(owner, job_id)
         check_succeeded(job)
-        self._known[owner, job_id] = time.monotonic(), job
+        # Its result, by far the largest part of it, is nothing to predictions.
+        self._known[owner, job_id] = time.monotonic(), replace(job, document=b"")
         self._known.move_to_end((owner, job_id))
         while len(self._known) > _MOST:
             self._known.popitem(last=False)

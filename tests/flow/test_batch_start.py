@@ -14,27 +14,13 @@ from core.base.clients import Storage as Clients
 from core.base.clients import connect
 from core.base.clock import newest_first_id, now, timestamp
 from core.base.errors import TooMany
-from core.jobs.start import Startable
 from core.jobs.states import Status
 from core.serving.batches.arrival import on_rows, rows_arrived
 from core.serving.batches.batch import Batch
 from core.serving.batches.output import Output, chain_of_ranges
 from core.serving.batches.store import BatchStore
+from tests.flow.test_start_once import Orchestrations
 from tests.harness import Storage
-
-
-class Orchestrations:
-    """Counts starts."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-
-    async def start(self, job: Startable) -> None:
-        await asyncio.sleep(0.02)
-        self.started.append(job.id)
-
-    async def exists(self, job: Startable) -> bool:
-        return job.id in self.started
 
 
 @pytest.fixture

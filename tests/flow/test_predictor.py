@@ -9,11 +9,13 @@ import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from azure.storage.blob.aio import BlobClient
 
-from core.base.blobs import write_blob
+from core.base.blobs import download_file, write_blob
 from core.base.clients import Storage as Clients
 from core.base.clients import connect
 from core.base.clock import newest_first_id, now, timestamp
@@ -22,6 +24,7 @@ from core.jobs.job import Job
 from core.jobs.states import Status
 from core.jobs.store import JobStore
 from core.keras_worker.pool import ChildPool, PoolOptions
+from core.serving import models
 from core.serving.predictor import Predictor
 from tests.harness import Storage
 from tests.unit.keras_worker.stored_models import dense, number, stored, weighted
@@ -74,6 +77,21 @@ async def test_a_model_in_use_is_neither_fetched_nor_loaded_again(
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     await clients.artifacts.delete_blob(job.artifact_path)
     assert [await first_prediction(predictor, job) for _ in range(3)] == [6, 6, 6]
+
+
+async def test_a_model_that_many_ask_for_at_once_is_fetched_once(
+    clients: Clients, pool: ChildPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[Path] = []
+
+    async def counted(blob: BlobClient, path: Path, **conditions: Any) -> None:
+        fetched.append(path)
+        await download_file(blob, path, **conditions)
+
+    monkeypatch.setattr(models, "download_file", counted)
+    job, predictor = await succeeded(clients, tmp_path, 3), Predictor(clients, pool)
+    assert await asyncio.gather(*(first_prediction(predictor, job) for _ in range(5))) == [6] * 5
+    assert len(fetched) == 1
 
 
 async def test_files_of_models_used_long_ago_make_room(clients: Clients, pool: ChildPool, tmp_path: Path) -> None:

@@ -7,34 +7,13 @@ from typing import Any
 import pytest
 
 from core.serving.batches.flow import SLICES_PER_EXECUTION, predict_batch
+from tests.unit.training.test_flow import Context
 
 TASK = {"owner": "o", "job": "b"}
 
 
-class Context:
-    """Answers each activity with the next of the given outcomes, as a replayed history would."""
-
-    def __init__(self) -> None:
-        self.called: list[str] = []
-        self.continued: Any = None
-
-    def get_input(self) -> dict[str, str]:
-        return TASK
-
-    def call_activity_with_retry(self, name: str, retry: Any, task: dict[str, str]) -> str:
-        assert task == TASK
-        self.called.append(name)
-        return name
-
-    def set_custom_status(self, status: str) -> None:
-        self.status = status
-
-    def continue_as_new(self, task: dict[str, str]) -> None:
-        self.continued = task
-
-
 def run(outcomes: list[str | Exception]) -> tuple[Context, Any]:
-    context = Context()
+    context = Context(TASK)
     orchestrator: Any = predict_batch
     flow = orchestrator._function.get_user_function().orchestrator_function(context)
     try:
@@ -60,7 +39,7 @@ def run(outcomes: list[str | Exception]) -> tuple[Context, Any]:
 def test_slice_follows_slice_to_the_end(outcomes: list[str | Exception], activities: list[str]) -> None:
     context, outcome = run(outcomes)
     assert context.called == activities
-    assert outcome == outcomes[-1] and context.continued is None
+    assert outcome == outcomes[-1] and context.continued == {}
 
 
 def test_a_long_batch_goes_on_with_a_new_history() -> None:
