@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from azure.functions import Context, HttpRequest
 
 from core.base import telemetry
+from core.base.api import _answer
 from core.base.blobs import write_blob
 from core.base.clients import Storage as Clients
 from core.base.clients import connect
 from core.base.clock import newest_first_id, now, timestamp
+from core.catalog.api import routes as catalogue
 from core.graphs.schema import check_graph
 from core.jobs.job import Job
 from core.jobs.start import Startable
 from core.jobs.states import Status
 from core.jobs.store import JobStore
 from core.keras_worker.pool import ChildPool, PoolOptions
+from core.serving.predictor import Predictor
 from core.training.graph_copy import write_graph
 from core.training.parameters import parse_parameters
 from core.training.run import Run
@@ -68,6 +75,8 @@ async def test_a_training_is_measured_and_its_spans_hang_below_the_call_that_mad
         with caplog.at_level(logging.INFO), telemetry.bound(job=job.id, owner=job.owner, invocation="one"):
             for step in (Run.prepare, Run.slice, Run.finish):
                 await step(Run(clients, pool, job.owner, job.id))
+            asked = json.dumps({"instances": [[0.1, 0.2]] * 30}).encode()
+            assert await Predictor(clients, pool).predict(job.owner, job.id, asked, table=False)
     finally:
         await pool.close()
     assert (await JobStore(clients).get(job.owner, job.id)).status is Status.SUCCEEDED
@@ -91,6 +100,8 @@ async def test_a_training_is_measured_and_its_spans_hang_below_the_call_that_mad
     memory = {attributes["command"]: size for attributes, size in metrics["child.memory"]}
     assert memory.keys() == {"prepare", "train", "finish"}
     assert memory["train"] > 10_000_000
+    assert metrics["prediction.duration"][0][0] == {"rows": 10}
+    assert metrics["prediction.duration"][0][1] > 0
     assert metrics["checkpoint.size"][0][1] > 100
     assert metrics["checkpoint.upload.duration"][0][1] > 0
 
@@ -106,6 +117,16 @@ async def test_a_refused_upload_is_counted_by_its_reason(clients: Clients, seen:
     job = await started_job(clients, b"%PDF-1.7 and so on")
     assert job.status is Status.FAILED
     assert seen.metrics["uploads.rejected"] == [({"reason": "another format"}, 1)]
+
+
+async def test_an_answer_is_measured_by_route_method_and_status(seen: Seen) -> None:
+    [layers] = [each for each in catalogue.operations if each.path == "api/network/layers"]
+    context = cast(Context, SimpleNamespace(invocation_id="one", trace_context=None))
+    for method in ("GET", "POST"):
+        await _answer(HttpRequest(method, "/api/network/layers", body=b""), context, {"GET": layers}, None)
+    told = [attributes for attributes, _ in seen.metrics["api.request.duration"]]
+    route = {"route": "api/network/layers"}
+    assert told == [{**route, "method": "GET", "status": 200}, {**route, "method": "POST", "status": 405}]
 
 
 def test_fields_end_with_their_block_and_an_inner_block_adds_to_the_outer(caplog: pytest.LogCaptureFixture) -> None:
