@@ -92,8 +92,10 @@ class World:
     def id_for(self, path: str, parameter: str, choice: random.Random) -> str:
         """The id of something that is there: a job that has ended or waits, and what earlier cases have left."""
         place = path.split("/")[3]
-        if choice.random() < 0.5 and parameter == "job_id":
+        of_batches = "batch-predictions" in path
+        if parameter == "job_id" and (of_batches or choice.random() < 0.5):
             return self.imported if place == "import-jobs" else self.job
+        place = f"training-jobs/{self.job}/batch-predictions" if of_batches else place
         known = self.known.get(place)
         if known is None or self.client.get(f"/api/network/{place}/{known}/").status_code == 404:
             known = self.known[place] = self._made(place)
@@ -102,6 +104,8 @@ class World:
     def _made(self, place: str) -> str:
         if place == "training-jobs":
             return presign(self.client)["job_id"]
+        if place.endswith("batch-predictions"):
+            return self._post(place, {})["batch_id"]
         graph = classifier()
         if place == "snapshots":
             graph = {"graph": self._post("graphs", classifier())["id"]}
